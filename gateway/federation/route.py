@@ -32,6 +32,7 @@ from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
 from gateway.outbox.backlog import KeepRules, KeptBacklog
 from gateway.outbox.keeper import Keeper
+from gateway.outbox.retention import Keep, keeping
 from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
@@ -198,12 +199,16 @@ class RemoteRoute:
         session, backlog, keeper = self._session, self._backlog, self._keeper
         if session is None or backlog is None or keeper is None or self.rules.keep.level == "no" or not keeper.takes:
             return
-        self.disposition = Disposition.CATCHING_UP
-        self.outflow.divert(True)
-        waiting = self.outflow.take_all()
+        self._fall_behind(session, backlog)
+        backlog.spill(self.outflow.take_all())
+
+    def _fall_behind(self, session: ServerSession, backlog: KeptBacklog) -> None:
+        """Send what is kept from now on behind what has been written to the stream."""
         if not backlog.has_begun:
             self._begin_backlog(session, backlog)
-        backlog.spill(waiting)
+        backlog.adopt(session.unacknowledged(self.pair), session.replace)
+        self.disposition = Disposition.CATCHING_UP
+        self.outflow.divert(True)
 
     def _refuse(self, stanza: AddressedStanza) -> None:
         """Bounce a stanza because too many wait; that is logged once until all have been sent or bounced."""
@@ -366,10 +371,7 @@ class RemoteRoute:
         if backlog is None or session is None or self.rules.keep.level == "no":
             return
         if self.disposition is Disposition.SENDING:
-            self.disposition = Disposition.CATCHING_UP
-            self.outflow.divert(True)
-            if not backlog.has_begun:
-                self._begin_backlog(session, backlog)
+            self._fall_behind(session, backlog)
 
     def release(self) -> None:
         """Resume sending kept stanzas, on the operator's request."""
@@ -578,13 +580,15 @@ class RemoteRoute:
                 MaybeLost(domain=self.pair.target, count=doubt.count, seconds=doubt.seconds, reason=end.reason)
             )
         returned: Sequence[AddressedStanza] = end.returned.get(self.pair, [])
+        first = returned
         if self._backlog is not None and self._keeps:
-            returned = self._keep_rest(end, self._backlog)
+            first = self._keep_rest(end, self._backlog)
         if end.stalled:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
         self._unanswered = self._router.requests.waiting(self.pair)
         if end.resuming:  # stanzas that may be sent again are not answered before that is known
+            self._timers.stop("answers")
             self._timers.start("doubt", RESUME_SECONDS, self._await_answers)
         else:
             self._await_answers()
@@ -597,65 +601,68 @@ class RemoteRoute:
         elif end.in_vain and not end.resuming:
             self._backoff.failed(self.pair, self._clock.seconds(), DeliveryFailed(end.reason))
         if returned:
-            self._send_again(returned)
-        elif end.resuming or len(self.outflow) or self._has_kept:
+            self._send_again(returned, first)
+        if self.disposition is Disposition.IDLE and (end.resuming or len(self.outflow) or self._has_kept):
             self._begin()
 
     def _keep_rest(self, end: StreamEnd, backlog: KeptBacklog) -> Sequence[AddressedStanza]:
-        """Keep unacknowledged stanzas of a broken stream, and those that waited; return those that are not kept."""
-        returned = end.returned.get(self.pair, [])
+        """Keep unacknowledged stanzas of a broken stream, and those that waited; return those to be sent first."""
         waiting = self.outflow.take_all()
-        kept = backlog.broke(
+        first = backlog.broke(
             Break.THEIRS if end.theirs else Break.OTHER,
-            end.in_doubt.get(self.pair, []) if end.resuming else returned,
+            (end.in_doubt if end.resuming else end.returned).get(self.pair, []),
             resuming=end.resuming,
             blamed=end.blamed,
         )
         left = [each for each in waiting if not backlog.takes(each) and not self._follows(each, backlog)]
         self.outflow.put_first(left)
         backlog.flush()
-        return [each for each in returned if id(each) not in kept]
+        return first
 
     def _follows(self, stanza: AddressedStanza, backlog: KeptBacklog) -> bool:
         """Have a stanza that is not kept follow what is, where there is something to follow."""
-        return not self._is_held and backlog.must_follow and backlog.follow(stanza)
+        return not self._is_held and backlog.must_follow and backlog.follow(stanza, insist=True)
 
     def _take_back(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Take the stanzas that a broken stream turned out to have lost."""
-        if self._backlog is not None:
-            stanzas = self._backlog.returned(stanzas)
+        first = self._backlog.returned(stanzas) if self._backlog is not None else stanzas
         if stanzas:
-            self._send_again(stanzas)
+            self._send_again(stanzas, first)
 
-    def _send_again(self, stanzas: Sequence[AddressedStanza]) -> None:
-        """Send stanzas again, before everything else, because a broken stream did not acknowledge them."""
-        for stanza in stanzas:
-            if stanza.is_request:  # it will be registered again
-                self._router.requests.answered(self.pair, _mirrored(stanza))
+    def _send_again(self, stanzas: Sequence[AddressedStanza], first: Sequence[AddressedStanza]) -> None:
+        """Send again what a broken stream did not acknowledge: `first`, and then what is kept, or follows that."""
+        requests = [stanza for stanza in stanzas if stanza.is_request]
+        for request in requests:  # it will be registered again
+            self._router.requests.answered(self.pair, _mirrored(request))
         self._unanswered &= self._router.requests.waiting(self.pair)
-        stanzas = self._without_blamed(stanzas)
-        if stanzas:
-            self._careful_for = len(stanzas)
-            self.outflow.put_first(stanzas)
-            self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
-        elif not len(self.outflow):
+        following = [number for number, stanza in enumerate(stanzas, 1) if not self._is_to_be_kept(stanza)]
+        was_alone = len(stanzas) == len(first) == 1
+        first = self._without_blamed(first, was_alone=was_alone)
+        last = max(len(first), *following[-1:], 0)
+        if not last or (was_alone and not first):
             return
-        if self.disposition is Disposition.IDLE:
+        self._careful_for = last
+        self.outflow.put_first(first)
+        self._publish(SentAgain(domain=self.pair.target, count=max(len(first), len(following))))
+        if self.disposition in (Disposition.IDLE, Disposition.WAITING):
             self._begin()
 
-    def _without_blamed(self, stanzas: Sequence[AddressedStanza]) -> Sequence[AddressedStanza]:
+    def _is_to_be_kept(self, stanza: AddressedStanza) -> bool:
+        return self._keeps and keeping(stanza) is not Keep.NO
+
+    def _without_blamed(self, first: Sequence[AddressedStanza], *, was_alone: bool) -> Sequence[AddressedStanza]:
         """Bounce the stanza that came back alone for the second time: streams end over it, and others wait."""
-        if len(stanzas) > 1:
+        if not was_alone:
             self._suspect = None
-            return stanzas
-        if self._suspect is not stanzas[0]:
-            self._suspect = stanzas[0]
-            return stanzas
+            return first
+        if self._suspect is not first[0]:
+            self._suspect = first[0]
+            return first
         self._suspect = None
         self._backoff.reached(self.pair)  # the cause is known, and the others need not wait for it
         text = f"the server of {self.pair.target} does not accept it"
         reason = "two streams ended while it was the only unacknowledged stanza"
-        self._router.bounce(stanzas[0], StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=reason))
+        self._router.bounce(first[0], StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=reason))
         self._router.flush()
         return ()
 

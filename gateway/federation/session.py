@@ -7,7 +7,7 @@ at the end says what happens for each event; subclasses add to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -124,6 +124,15 @@ class ServerSession:
     def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[AddressedStanza]], None]) -> None:
         """Call `acknowledged` with every acknowledged stanza of this pair, of all that is sent on this stream."""
         self._told[pair] = acknowledged
+
+    def unacknowledged(self, pair: DomainPair) -> Sequence[AddressedStanza]:
+        """Return what was sent for this pair and not acknowledged, oldest first."""
+        sent = self._managed.acknowledgements.unacknowledged() if self._managed is not None else []
+        return by_pair(sent).get(pair, [])
+
+    def replace(self, others: Mapping[int, AddressedStanza]) -> Collection[int]:
+        """As `Acknowledgements.replace`."""
+        return self._managed.acknowledgements.replace(others) if self._managed is not None else ()
 
     @property
     def is_managed(self) -> bool:

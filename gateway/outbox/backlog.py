@@ -17,14 +17,16 @@ before, it is still on the disk, and is sent again. What had been written withou
 is put when the stream breaks: before anything newer, so that order holds.
 
 What is never kept, a request or presence, has its place in the order as well (RFC 6120 §10.1), so it follows what was
-kept before it, but for `patience` seconds at most: then its sender gets an error, as if no stream had been opened.
+kept before it, but for `patience` seconds at most: then its sender gets an error, as if no stream had been opened. This
+holds for what a broken stream gives back, too: what is not kept goes out before the kept stanzas behind it, and follows
+those before it. Where the disk fails, what should have been kept is one of these.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -56,8 +58,13 @@ _PUTTING_BYTES = 1 << 20  # beyond this many bytes under way to the disk, sender
 _BATCH_STANZAS = MOST // 2  # so that one half of the window is written while the other is being acknowledged
 _BATCH_BYTES = 1 << 16
 _AGAIN_SECONDS = 1.0  # until an outbox that could not do something is asked again; it mends itself meanwhile
+_LEAST_SECONDS = 0.001
 _BOUNCES = 50  # at a time, four times a second
 _BOUNCE_SECONDS = 0.25
+
+
+Replace = Callable[[Mapping[int, AddressedStanza]], Collection[int]]
+"""Puts stanzas in the place of unacknowledged ones, by their ids; returns the ids of those found."""
 
 
 class Waiting(AddressedStanza):
@@ -172,9 +179,11 @@ class KeptBacklog:
         self._plain: tuple[int, int] | None = None
         self._attempt = 0
         self._first_new: int | None = None  # the first stanza put since this attempt began
-        self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # on a stream that may be resumed
-        self._doubtful_puts = 0
-        self._told_of_doubt: list[Callable[[], None]] = []
+        self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # kept, of a stream that broke
+        self._doubtful_puts = 0  # of what was written without being kept
+        self._adopting: set[int] = set()  # the ids of those on the open stream
+        # not delivered by the stream that broke; None while that is not known, or nothing is in doubt
+        self._came_back: list[AddressedStanza] | None = None
         self._timer: IDelayedCall | None = None
         self._puts = Progress()
         self._newest: float = EVERYTHING if self._is_unread else 0  # the number of the stanza kept last
@@ -188,7 +197,7 @@ class KeptBacklog:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing is kept, or about to be, and nothing waits behind it."""
-        return not self._followers and self._keeps_nothing
+        return not self._followers and not self._came_back and self._keeps_nothing
 
     @property
     def _keeps_nothing(self) -> bool:
@@ -242,28 +251,43 @@ class KeptBacklog:
         is_known = self._in_doubt is None and not self._doubtful_puts and self._puts.is_complete
         return not is_known or bool(self._followers or self._gathered or self._page) or self.head is not None
 
-    def follow(self, stanza: AddressedStanza) -> bool:
-        """Let a stanza that is not kept wait for everything kept before it; return False if too many already wait."""
+    def follow(self, stanza: AddressedStanza, *, insist: bool = False) -> bool:
+        """Let a stanza that is not kept wait for everything kept before it; return False if too many already wait.
+
+        `insist`: it was accepted earlier, so there is always space for it.
+        """
         self._put_gathered()
         barrier = self._newest if self._puts.is_complete else None
-        now = self._keeper.clock.seconds()
-        if len(self._followers) >= self._owner.keep_rules.most_followers or not self._followers.add(
-            stanza, put=self._puts.asked, since=now, barrier=barrier
+        if insist:
+            self._followers.insist(stanza, put=self._puts.asked, since=self._now, barrier=barrier)
+        elif len(self._followers) >= self._owner.keep_rules.most_followers or not self._followers.add(
+            stanza, put=self._puts.asked, since=self._now, barrier=barrier
         ):
             return False
-        if not self._impatience.is_running:
-            self._impatience.start(self._owner.keep_rules.patience, self._lose_patience)
+        self._watch_followers()
         return True
+
+    @property
+    def _now(self) -> float:
+        return self._keeper.clock.seconds()
+
+    def _watch_followers(self) -> None:
+        if self._followers and not self._impatience.is_running:
+            self._impatience.start(self._owner.keep_rules.patience, self._lose_patience)
 
     @property
     def following(self) -> int:
         """Return how many stanzas wait in memory behind those that are kept."""
-        return len(self._followers)
+        return len(self._followers) + sum(keeping(each) is Keep.NO for each in self._came_back or ())
 
     def take_followers(self) -> list[AddressedStanza]:
         """Return the followers, and forget them: there is no stream for them, or nothing to wait for."""
         self._impatience.stop()
-        return self._followers.take_all()
+        came_back: list[AddressedStanza] = []
+        if self._came_back:
+            came_back = [each for each in self._came_back if keeping(each) is Keep.NO]
+            self._came_back = [each for each in self._came_back if keeping(each) is not Keep.NO]
+        return [*came_back, *self._followers.take_all()]
 
     def _lose_patience(self) -> None:
         clock, patience = self._keeper.clock, self._owner.keep_rules.patience
@@ -271,7 +295,8 @@ class KeptBacklog:
             text = f"what was sent to {self.pair.target} before this has not been delivered yet"
             self._owner.bounce(self._followers.pop(), StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, text))
         if since is not None:
-            self._impatience.start(since + patience - clock.seconds(), self._lose_patience)
+            seconds = max(_LEAST_SECONDS, since + patience - clock.seconds())  # rounding may leave nothing
+            self._impatience.start(seconds, self._lose_patience)
         self._look_whether_empty()
 
     def flush(self) -> Deferred[None] | None:
@@ -287,14 +312,19 @@ class KeptBacklog:
             for keep, run in gathered:
                 self._put(keep, run)
 
-    def _put(self, keep: Keep, stanzas: Sequence[AddressedStanza], *, doubtful: bool = False) -> None:
+    def _put(
+        self, keep: Keep, stanzas: Sequence[AddressedStanza], *, doubtful: bool = False, written: Replace | None = None
+    ) -> None:
         if keep is Keep.NEWEST:
             for stanza in stanzas:
-                self._put_run((stanza,), key_of(stanza), doubtful=doubtful)
+                self._put_run((stanza,), key_of(stanza), doubtful, written)
         else:
-            self._put_run(stanzas, None, doubtful=doubtful)
+            self._put_run(stanzas, None, doubtful, written)
 
-    def _put_run(self, stanzas: Sequence[AddressedStanza], key: bytes | None, *, doubtful: bool) -> None:
+    def _put_run(
+        self, stanzas: Sequence[AddressedStanza], key: bytes | None, doubtful: bool, written: Replace | None
+    ) -> None:
+        """Put stanzas; `doubtful`: a broken stream may have delivered them; `written`: they are on the open one."""
         raws = [stanza.raw for stanza in stanzas]
         size = sum(map(len, raws))
         accepted = self._keeper.time_of_day()
@@ -302,7 +332,9 @@ class KeptBacklog:
         self._putting_bytes += size
         if self._spilled is not None:
             self._spilled += size
-        attempt = self._attempt
+        attempt, adopting = self._attempt, self._adopting
+        is_new = not doubtful and written is None
+        self._doubtful_puts += not is_new
         job = self._puts.ask()
 
         def done(first: float, last: float) -> None:
@@ -315,12 +347,15 @@ class KeptBacklog:
             done(numbers[0], numbers[-1])
             self._less(size)
             self._keeper.counts["kept"] += len(stanzas)
-            if doubtful:
+            if written is not None and adopting is self._adopting:
+                self._doubtful_puts -= 1
+                self._adopted(stanzas, numbers, (accepted, expires), written)
+            elif not is_new:
                 self._doubt_kept(stanzas, numbers)
             elif attempt == self._attempt and self._first_new is None:
                 self._first_new = numbers[0]
             is_behind = self._is_unread or self._is_reading  # then it is not the next one to be sent
-            if doubtful or self._stream <= 0 or is_behind or self._page_bytes + size > _PAGE_BYTES:
+            if not is_new or self._stream <= 0 or is_behind or self._page_bytes + size > _PAGE_BYTES:
                 self._is_unread = True
             else:
                 self._page.extend(
@@ -336,12 +371,15 @@ class KeptBacklog:
         def not_put(failure: Failure) -> None:
             done(EVERYTHING, self._newest)
             self._less(size)
-            if doubtful:
-                self._doubt_kept((), ())
             failure.trap(OutboxError)
+            if not is_new:  # they may have arrived; those that have not wait in memory, each in its place
+                adopting.difference_update(id(each) for each in stanzas)
+                self._doubt_kept((), ())
+                self._send()
+                return
             error = failure.value
             assert isinstance(error, OutboxError)
-            if isinstance(error, OutboxUnavailable) and (doubtful or self._keeps_nothing):
+            if isinstance(error, OutboxUnavailable) and self._keeps_nothing:
                 self._owner.remember_only(stanzas)
                 self._send()
                 return
@@ -378,6 +416,35 @@ class KeptBacklog:
         self.flight.join(self)
         self._send()
 
+    def adopt(self, unacknowledged: Sequence[AddressedStanza], replace: Replace) -> None:
+        """Keep what was written to the open stream without being kept, because something will be kept behind it.
+
+        It would otherwise be put when the stream breaks, and go out after that. Once it is on the disk, `replace` takes
+        the kept stanzas by the ids of those whose places they take, and returns the ids found.
+        """
+        is_first = self.head is None and not self._gathered and self._puts.is_complete
+        if not is_first or not self._keeper.takes or self._stream <= 0:
+            return
+        fresh = [each for each in unacknowledged if not self._is_own(each) and keeping(each) is not Keep.NO]
+        self._adopting = {id(each) for each in fresh}
+        for keep, run in groupby(fresh, key=keeping):
+            self._put(keep, [*run], written=replace)
+
+    def _adopted(
+        self, stanzas: Sequence[AddressedStanza], numbers: Sequence[int], times: tuple[float, float], replace: Replace
+    ) -> None:
+        """Note that stanzas which were written to the open stream are on the disk: those still there are in flight."""
+        accepted, expires = times
+        kept = {
+            id(stanza): Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
+            for stanza, number in zip(stanzas, numbers, strict=True)
+        }
+        left = replace(kept)
+        self._remove([each.number for id_, each in kept.items() if id_ not in left])
+        self._read_upto = max(self._read_upto, numbers[-1])
+        if left:
+            self._fly([each for id_, each in kept.items() if id_ in left])
+
     def spill(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Keep what has waited too long for room on an open stream; what comes from now on goes behind it.
 
@@ -406,8 +473,8 @@ class KeptBacklog:
         *,
         resuming: bool,
         blamed: AddressedStanza | None = None,
-    ) -> Collection[int]:
-        """Note that the stream is gone, and keep those of `unacknowledged` that are to be kept; return their ids.
+    ) -> list[AddressedStanza]:
+        """Note that the stream is gone; keep those of `unacknowledged` that are to be kept; return as `returned` does.
 
         If it is `resuming`, a later call of `returned` says what has not arrived. `made` is None if the flight, which
         others share, already knows.
@@ -429,12 +496,10 @@ class KeptBacklog:
             self._keeper.counts["maybe_twice"] += self.settlement.broke() if not resuming else 0
         fresh: list[tuple[Keep, AddressedStanza]] = []
         if self._keeper.takes and self._owner.keep_rules.level != "no":
-            fresh = [
-                (keep, each)
-                for each in unacknowledged
-                if type(each) is not Waiting and (keep := keeping(each)) is not Keep.NO
-            ]
-        self._in_doubt = [(each, each.number) for each in in_flight] if resuming else None
+            plain = [each for each in unacknowledged if type(each) is not Waiting and id(each) not in self._adopting]
+            fresh = [(keep, each) for each in plain if (keep := keeping(each)) is not Keep.NO]
+        self._adopting = set()
+        self._in_doubt = [*(self._in_doubt or ()), *((each, each.number) for each in in_flight if resuming)]
         if made is not None:
             self.flight.broke(made, numbers=() if resuming else [each.number for each in in_flight])
             if fresh and not in_flight and not resuming:
@@ -447,46 +512,66 @@ class KeptBacklog:
             self._set_aside(guilty[0].number)
         for _, run in groupby(fresh, key=lambda each: each[0]):
             run_ = list(run)
-            self._doubtful_puts += len(run_) if run_[0][0] is Keep.NEWEST else 1
             self._put(run_[0][0], [stanza for _, stanza in run_], doubtful=True)
-        return {id(each) for _, each in fresh} | {
-            id(each) for each in unacknowledged if type(each) is Waiting and each.backlog is self
-        }
+        return [] if resuming else self.returned(unacknowledged)
 
     def returned(self, unacknowledged: Sequence[AddressedStanza]) -> list[AddressedStanza]:
-        """Take the stanzas of a broken stream that have not arrived; return those that are not kept here."""
-        doubt = self._in_doubt
-        if doubt is None and not self._doubtful_puts:
-            return [each for each in unacknowledged if type(each) is not Waiting or each.backlog is not self]
-        missing = {id(each) for each in unacknowledged}
+        """Take the stanzas of a broken stream that have not arrived, in the order in which they were written.
 
-        def settle() -> None:
-            doubt, self._in_doubt = self._in_doubt or [], None
-            arrived = 0
-            for each, number in doubt:
-                if id(each) in missing:
-                    break
-                arrived = number
-            if arrived:
-                self._keeper.counts["delivered"] += sum(number <= arrived for _, number in doubt)
-                self._forget_upto(arrived)
-            self._send()
+        Return those that are to be sent before everything that is kept. Others that are not kept follow the one before.
+        """
+        if self._in_doubt is None:
+            return [each for each in unacknowledged if not self._is_own(each)]
+        self._came_back = [*unacknowledged, *(self._came_back or ())]
+        return self._end_doubt() if not self._doubtful_puts else []
 
-        kept = {id(each) for each, _ in doubt or ()}
-        if self._doubtful_puts:
-            self._told_of_doubt.append(settle)
-            return [each for each in unacknowledged if id(each) not in kept and keeping(each) is Keep.NO]
-        settle()
-        return [each for each in unacknowledged if id(each) not in kept]
+    def _is_own(self, stanza: AddressedStanza) -> bool:
+        return type(stanza) is Waiting and stanza.backlog is self
 
     def _doubt_kept(self, stanzas: Sequence[AddressedStanza], numbers: Sequence[int]) -> None:
         self._doubtful_puts -= 1
         if self._in_doubt is not None:
             self._in_doubt.extend(zip(stanzas, numbers, strict=True))
-        if not self._doubtful_puts:
-            told, self._told_of_doubt = self._told_of_doubt, []
-            for each in told:
-                each()
+        if not self._doubtful_puts and self._came_back is not None:
+            self._end_doubt(first_follow=True)
+
+    def _end_doubt(self, *, first_follow: bool = False) -> list[AddressedStanza]:
+        """Settle what has arrived, and give the others that are not kept their places; return as `returned` does.
+
+        `first_follow`: those that are to be sent first are put before all followers instead.
+        """
+        doubt, self._in_doubt = self._in_doubt or [], None
+        came_back, self._came_back = self._came_back or [], None
+        first, behind = self._placed(came_back, {id(each): number for each, number in doubt})
+        if first_follow:
+            behind, first = [*((stanza, 0) for stanza in first), *behind], []
+        self._followers.put_first(behind, since=self._now)
+        self._watch_followers()
+        missing = {id(each) for each in came_back}
+        arrived = [number for each, number in doubt if id(each) not in missing]
+        self._keeper.counts["delivered"] += len(arrived)
+        self._remove(arrived)
+        if self._stream > 0:
+            self._send()
+        return first
+
+    def _placed(
+        self, came_back: Sequence[AddressedStanza], numbers: Mapping[int, int]
+    ) -> tuple[list[AddressedStanza], list[tuple[AddressedStanza, float]]]:
+        """Return the stanzas before the first kept one, and those behind it, each with its barrier; none is kept."""
+        first: list[AddressedStanza] = []
+        behind: list[tuple[AddressedStanza, float]] = []
+        barrier: float | None = None
+        for each in came_back:
+            if type(each) is Waiting and each.backlog is self:
+                barrier = each.number
+            elif (number := numbers.get(id(each))) is not None:
+                barrier = number
+            elif barrier is None or self.pair.target in self._keeper.held:
+                first.append(each)
+            else:
+                behind.append((each, barrier))
+        return first, behind
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -618,17 +703,22 @@ class KeptBacklog:
         if refused:
             self._remove([each.number for each in refused if isinstance(each, Waiting)])
             batch = [each for each in batch if each not in refused]
-            size = sum([len(each.raw) for each in batch])
         if not batch or self.settlement is None:
             return 0
-        numbers = [each.number for each in batch]  # type: ignore[attr-defined]
-        self._in_flight.extend(batch)  # type: ignore[arg-type]
+        self._fly(batch)  # type: ignore[arg-type]
+        return len(batch)
+
+    def _fly(self, batch: Sequence[Waiting]) -> None:
+        """Note that these have been written."""
+        assert self.settlement is not None
+        numbers = [each.number for each in batch]
+        size = sum([len(each.raw) for each in batch])
+        self._in_flight.extend(batch)
         self._in_flight_bytes += size
         self._exposed.append(numbers)
         self.flight.sent(len(batch), size)
         self.settlement.written(numbers[-1], len(batch), self._keeper.clock.seconds())
         self._prove()
-        return len(batch)
 
     def _stamp(self, stanza: Waiting) -> None:
         """Have a late stanza say so, unless it went out without a stamp before."""

@@ -7,6 +7,7 @@ transaction is on the disk; until then the follower waits for the transaction.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,9 @@ class Space(Protocol):
 
     def take(self, size: int, count: int = 1) -> bool:
         """Return whether this many more bytes may wait."""
+
+    def insist(self, count: int, size: int) -> None:
+        """Reserve memory for stanzas that were accepted earlier, even if there is not enough."""
 
     def give_back(self, count: int, size: int) -> None:
         """Release the memory of `count` stanzas, `size` bytes together."""
@@ -50,6 +54,21 @@ class Followers:
             return False
         self._queue.append(_Follower(stanza, put, since, barrier))
         return True
+
+    def insist(self, stanza: AddressedStanza, *, put: int, since: float, barrier: float | None) -> None:
+        """Let a stanza wait that was accepted earlier."""
+        self._insist(stanza)
+        self._queue.append(_Follower(stanza, put, since, barrier))
+
+    def put_first(self, stanzas: Sequence[tuple[AddressedStanza, float]], *, since: float) -> None:
+        """Let stanzas wait before all others, each for its barrier, because they were accepted before these."""
+        for stanza, barrier in reversed(stanzas):
+            self._insist(stanza)
+            self._queue.appendleft(_Follower(stanza, 0, since, barrier))
+
+    def _insist(self, stanza: AddressedStanza) -> None:
+        if self._space is not None:
+            self._space.insist(1, len(stanza.raw))
 
     def learn(self, put: int, first: float, last: float) -> None:
         """Record that the transactions up to this one are done; its stanzas have the numbers from `first` to `last`."""

@@ -12,7 +12,7 @@ code that fills the queue bounds it; `is_full` says when.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from gateway.xmpp.elements import Element
@@ -109,6 +109,13 @@ class Acknowledgements(Generic[T]):
     def unacknowledged(self) -> list[T]:
         """Return what was sent and not acknowledged, oldest first; it stays counted as sent."""
         return list(self._waiting)
+
+    def replace(self, others: Mapping[int, T]) -> Collection[int]:
+        """Put others in the place of unacknowledged stanzas, by their `id()`; return the ids of those found."""
+        found = {id(each) for each in self._waiting} & others.keys()
+        if found:
+            self._waiting = deque([others.get(id(each), each) for each in self._waiting])
+        return found
 
     def take_back(self) -> list[T]:
         """Return what was sent and not acknowledged, oldest first; it counts as never sent."""

@@ -22,6 +22,7 @@ ANSWERED = tuple(
     each for each in KINDS if each[1] not in ("error", "unavailable", "probe", "result") and each != ("presence", "")
 )  # what must be answered if it is not delivered (RFC 6120 §8.3.1)
 KEPT = tuple(("message", type_) for type_ in ("", "normal", "chat"))  # what an outbox keeps, each of them
+_DIRECTION = {"subscribe": "asks", "unsubscribe": "asks", "subscribed": "answers", "unsubscribed": "answers"}
 _NOT_ANSWERED = {("presence", ""), ("presence", "unavailable"), ("presence", "probe"), ("iq", "result")}
 _ERROR = (
     "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
@@ -75,6 +76,7 @@ class Book:
     target: str
     kinds: Sequence[tuple[str, str]] = KINDS
     people: int = 1  # who send, each in their own order
+    is_kept: bool = False  # on the way, so that newer subscription presence may take the place of older
     lines: dict[str, Line] = field(default_factory=dict)
     garbled: list[str] = field(default_factory=list)  # not as they were sent
     overtaken: list[str] = field(default_factory=list)  # delivered after one that was sent later
@@ -101,6 +103,8 @@ class Book:
         line.delivered += 1
         if heard.filler != line.filler:
             self.garbled.append(heard.id)
+        if self.is_kept and line.type in _DIRECTION:
+            return  # the newest goes behind everything
         who = line.number % self.people
         if line.number < self._last.get(who, -1):
             self.overtaken.append(heard.id)
@@ -123,7 +127,26 @@ class Book:
 
     def unaccounted(self, dropped: Collection[str] = ()) -> list[str]:
         """Return the stanzas of which neither the sender, the recipient nor the log knows an end."""
-        return [id_ for id_, line in self.lines.items() if not line.ends and id_ not in dropped]
+        ended = {*dropped, *(self.replaced if self.is_kept else ())}
+        return [id_ for id_, line in self.lines.items() if not line.ends and id_ not in ended]
+
+    @property
+    def replaced(self) -> set[str]:
+        """The subscription presence without an end, where a newer one of the same people and direction has one."""
+        about = {
+            id_: (line.number % self.people, _DIRECTION[line.type])
+            for id_, line in self.lines.items()
+            if line.name == "presence" and line.type in _DIRECTION
+        }
+        newest: dict[tuple[int, str], int] = {}
+        for id_, key in about.items():
+            if self.lines[id_].ends:
+                newest[key] = self.lines[id_].number
+        return {
+            id_
+            for id_, key in about.items()
+            if not self.lines[id_].ends and self.lines[id_].number < newest.get(key, -1)
+        }
 
     def lost(self, dropped: Collection[str] = ()) -> list[str]:
         """Return the stanzas that were not delivered, answered with an error, or named as dropped."""

@@ -80,9 +80,13 @@ class Border:
 async def border(
     world: World, start: Starter, kind: type[Gateway | Prosody] = Gateway, *, acknowledges: bool = True, **peers: Any
 ) -> AsyncIterator[Border]:
-    """A gateway and another server that reach each other over wires only; `peers` is what [peers.any] has besides."""
-    there = Book("source.one.test", "sink.other.test")
-    back = Book("source.other.test", "sink.one.test")
+    """A gateway and another server that reach each other over wires only; `peers` is what [peers.any] has besides.
+
+    With `keep = "no"` what waits comes back soon; the default keeps messages and the newest subscription presence.
+    """
+    is_kept = peers.get("keep") != "no"
+    there = Book("source.one.test", "sink.other.test", is_kept=is_kept)
+    back = Book("source.other.test", "sink.one.test", is_kept=is_kept)
     peers["stream_management"] = acknowledges
     async with (
         side(world, start, Gateway, "one.test", back, there, **peers) as one,

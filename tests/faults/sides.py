@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.config.settings import PeerSettings
 from tests.faults.book import Book
 from tests.faults.components import Component
 from tests.faults.proxy import Wire
@@ -33,13 +34,17 @@ class Side:
 async def side(
     world: World, start: Starter, kind: type[Peer], name: str, comes: Book, goes: Book, **peers: Any
 ) -> AsyncIterator[Side]:
-    """Start a server whose components write down what `comes`, and send what `goes`."""
+    """Start a server whose components write down what `comes`, and send what `goes`.
+
+    It keeps what has to wait, as gateways do by default; `keep` sets something else, for its components as well.
+    """
     domains = [f"{part}.{name}" for part in ("source", "sink")]
-    filters = peers.pop("filters", [])
+    filters, keep = peers.pop("filters", []), peers.pop("keep", PeerSettings.keep)
     demands: dict[str, Any] = {"bidi": peers.get("bidi", False), "stream_management": peers["stream_management"]}
     if kind is Gateway:
         options = {
-            "peers": {"any": {"connect_seconds": PATIENCE_SECONDS, "keep": "no", **peers}},
+            "domains": {domain: {"keep": keep} for domain in domains},
+            "peers": {"any": {"connect_seconds": PATIENCE_SECONDS, "keep": keep, **peers}},
             "limits": {"stall_seconds": PATIENCE_SECONDS},
             "log": {"level": "debug"},
             "filter": filters,

@@ -52,7 +52,7 @@ async def test_with_rules_of_every_kind_each_stanza_still_has_one_end(
     world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
     """The outbox has exactly the stanzas that were held back: neither delivered, answered nor dropped."""
-    async with border(world, start, bidi=True, filters=RULES) as it:
+    async with border(world, start, bidi=True, filters=RULES, keep="no") as it:
         network = [*it.network, faults.silences(it.one.wire, it.other.wire)]
         await under_faults(it.traffic, network, count=count // 2, per_second=per_second, seed=seed)
         it.tell()
@@ -83,7 +83,7 @@ async def test_what_was_handled_comes_once_though_nobody_heard_its_acknowledgeme
 async def test_losses_without_acknowledgements_are_inside_the_window_that_the_log_names(
     world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
-    async with border(world, start, acknowledges=False, bidi=False) as it:
+    async with border(world, start, acknowledges=False, bidi=False, keep="no") as it:
         network = [*it.network, faults.silent_cuts(it.one.wire, it.other.wire)]
         await under_faults(it.traffic, network, count=count // 2, per_second=per_second, seed=seed)
         it.tell()
@@ -94,7 +94,7 @@ async def test_losses_without_acknowledgements_are_inside_the_window_that_the_lo
 async def test_components_that_die_or_stall_lose_only_what_the_log_names(
     world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
-    async with border(world, start) as it:
+    async with border(world, start, keep="no") as it:
         sinks = (it.one.sink, it.other.sink)
         deaths = [faults.component_kills(*sinks), faults.component_stalls(*sinks)]
         await under_faults(it.traffic, deaths, count=count // 2, per_second=per_second, seed=seed)

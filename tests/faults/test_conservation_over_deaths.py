@@ -12,7 +12,7 @@ from tests.interop.world import World
 async def test_a_gateway_that_is_stopped_loses_nothing_that_it_accepted(
     world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
-    async with border(world, start) as it:
+    async with border(world, start, keep="no") as it:
         stops = [faults.restarts(it.one.server, it.other.server)]
         await under_faults(it.traffic, stops, count=count // 2, per_second=per_second / 3, seed=seed, pause=(1.0, 3.0))
         it.tell()
@@ -23,7 +23,7 @@ async def test_a_gateway_that_is_stopped_loses_nothing_that_it_accepted(
 async def test_a_gateway_that_is_killed_loses_what_it_had_in_hand_and_nothing_else(
     world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
-    async with border(world, start) as it:
+    async with border(world, start, keep="no") as it:
         kills = [faults.server_kills(it.other.server)]
         await under_faults(it.traffic, kills, count=count // 2, per_second=per_second / 3, seed=seed, pause=(2.0, 4.0))
         it.tell()

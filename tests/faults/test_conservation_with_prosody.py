@@ -16,7 +16,7 @@ from tests.interop.world import World
 async def test_on_a_bad_network_nothing_is_lost_between_us_and_a_prosody_that_acknowledges(
     world: World, start: Starter, count: int, per_second: float, seed: int, bidi: bool
 ) -> None:
-    async with border(world, start, Prosody, acknowledges=True, bidi=bidi) as it:
+    async with border(world, start, Prosody, acknowledges=True, bidi=bidi, keep="no") as it:
         await under_faults(it.traffic, it.network, count=count // 2, per_second=per_second / 2, seed=seed)
         it.tell()
         dropped = log.dropped(it.one.server)
@@ -38,7 +38,7 @@ async def test_on_a_bad_network_nothing_is_lost_between_us_and_a_prosody_that_ac
 async def test_prosody_as_a_peer_that_dies(
     world: World, start: Starter, count: int, per_second: float, seed: int, bidi: bool, acknowledges: bool
 ) -> None:
-    async with border(world, start, Prosody, acknowledges=acknowledges, bidi=bidi) as it:
+    async with border(world, start, Prosody, acknowledges=acknowledges, bidi=bidi, keep="no") as it:
         everything = [
             *it.network,
             faults.silent_cuts(it.one.wire, it.other.wire),

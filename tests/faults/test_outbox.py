@@ -42,7 +42,7 @@ async def test_gateway_that_keeps_everything_is_killed_and_every_stanza_has_its_
     one = start(Gateway, "one.test", options=options, verbose=False)
     one.register("s@one.test", PASSWORD)
     async with (
-        side(world, start, Gateway, "other.test", there, unused, stream_management=acknowledges) as other,
+        side(world, start, Gateway, "other.test", there, unused, stream_management=acknowledges, keep="no") as other,
         Client("s@one.test", PASSWORD, one.at(CLIENT_TLS), there.sender_heard) as client,
     ):
         per_second = min(PER_SECOND, count / LEAST_SECONDS)

@@ -13,6 +13,7 @@ from tests.faults.faults import Fault
 BATCH = 20
 SETTLE_SECONDS = 90.0
 QUIET_SECONDS = 14.0  # longer than a gateway of these tests waits for a server that is silent, or not there
+KEPT_SECONDS = 40.0  # longer than it waits with what it keeps, until it tries a server for the third time
 
 
 async def send(component: Component, book: Book, count: int, per_second: float, random: Random) -> None:
@@ -40,7 +41,8 @@ async def settle(books: Sequence[Book]) -> None:
     """Wait until every stanza has come to an end, or nothing more has happened for some time."""
     loop = asyncio.get_running_loop()
     deadline, quiet_since, missing = loop.time() + SETTLE_SECONDS, loop.time(), -1
-    while missing and loop.time() < min(deadline, quiet_since + QUIET_SECONDS):
+    quiet = KEPT_SECONDS if any(book.is_kept for book in books) else QUIET_SECONDS
+    while missing and loop.time() < min(deadline, quiet_since + quiet):
         before, missing = missing, sum(len(book.unaccounted()) for book in books)
         if missing != before:
             quiet_since = loop.time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from twisted.internet.defer import Deferred, fail
@@ -46,6 +46,14 @@ class Stream(plain.Session):
 
     def watch(self, pair: DomainPair, acknowledged: object) -> None:
         self.told = acknowledged
+
+    def unacknowledged(self, pair: DomainPair) -> Sequence[Stanza]:
+        return [*self.written] if self.is_managed else []
+
+    def replace(self, others: Mapping[int, Stanza]) -> Collection[int]:
+        found = {id(each) for each in self.written} & others.keys()
+        self.written[:] = [others.get(id(each), each) for each in self.written]
+        return found
 
     def acknowledges(self, count: int) -> None:
         """Have the other side acknowledge this many more."""

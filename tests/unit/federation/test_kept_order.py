@@ -1,0 +1,401 @@
+"""RemoteRoute with an outbox under chance: order, and exactly one end for each stanza, whatever breaks.
+
+A seeded story sends stanzas of every kind, breaks streams at any h, resumes them or not, slows the disk or lets it
+fail, fills streams, and holds the domain. Then everything works again, and the account is drawn up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from gateway.federation.broken_streams import RESUME_SECONDS
+from gateway.notices.notices import StanzaBounced
+from gateway.outbox.conditions import Condition
+from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.memory import MemoryOutbox
+from gateway.outbox.records import OutboxLimits
+from gateway.routing.disposition import Disposition
+from gateway.routing.outflow import OVERDUE_SECONDS
+from gateway.xmpp.stanzas import Stanza
+from tests.support.trees import stanza
+from tests.unit.federation.test_kept_route import KEPT, KeptRouteHarness, Stream, harness
+from tests.unit.federation.test_route import ANSWERED, ASKED, FAR, MESSAGE, PAIR, messages
+
+GROUPCHAT = "<message type='groupchat' id='{id}' from='a@here.test' to='b@far.test'><body>Hi</body></message>"
+PRESENCE = "<presence id='{id}' from='a@here.test' to='b@far.test'/>"
+__all__ = ["harness"]
+KINDS = (MESSAGE, MESSAGE, MESSAGE, GROUPCHAT, PRESENCE, ASKED)
+
+
+class FickleOutbox(MemoryOutbox):
+    """An outbox that does one thing after the other, when the test says so, or fails."""
+
+    def __init__(self) -> None:
+        super().__init__(limits=OutboxLimits())
+        self.is_slow = self.is_failing = False
+        self._jobs: deque[tuple[Deferred[None], int]] = deque()
+
+    def _later(self, act: Callable[[], Deferred[Any]], puts: int = 0, *, may_fail: bool = True) -> Deferred[Any]:
+        job: Deferred[None] = Deferred()
+        job.addCallback(
+            lambda _: fail(OutboxUnavailable(Condition.IO_ERROR)) if self.is_failing and may_fail else act()
+        )
+        self._jobs.append((job, puts))
+        if not self.is_slow:
+            self.work()
+        return job
+
+    def work(self, most: int = 1_000_000) -> None:
+        """Do what was asked for first."""
+        while most and self._jobs:
+            most -= 1
+            self._jobs.popleft()[0].callback(None)
+
+    def waiting(self, pair: Any) -> int:
+        return super().waiting(pair) + sum(puts for _, puts in self._jobs)
+
+    def put(self, pair: Any, stanzas: Any, **how: Any) -> Deferred[Any]:
+        return self._later(lambda: MemoryOutbox.put(self, pair, stanzas, **how), len(stanzas))
+
+    def page(self, *args: Any, **how: Any) -> Deferred[Any]:
+        return self._later(lambda: MemoryOutbox.page(self, *args, **how))
+
+    def settle(self, *args: Any) -> Deferred[Any]:
+        return self._later(lambda: MemoryOutbox.settle(self, *args), may_fail=False)
+
+    def remove(self, *args: Any) -> Deferred[Any]:
+        return self._later(lambda: MemoryOutbox.remove(self, *args), may_fail=False)
+
+
+class Careful(Stream):
+    """A stream to a server that handles what is written when the test says so."""
+
+    careful_for = 0
+    is_full = False
+
+    def be_careful(self, count: int) -> None:
+        self.careful_for = count
+
+    @property
+    def has_room(self) -> bool:
+        return self.room() is None
+
+    def room(self) -> Deferred[None] | None:
+        if not self.is_full and not (self.careful_for and self.written):
+            return None
+        self.full = self.full or Deferred()
+        waiting: Deferred[None] = Deferred()
+        self.full.addCallback(lambda _: waiting.callback(None))
+        return waiting
+
+    def send(self, batch: Sequence[Stanza], data: bytes) -> None:
+        super().send(batch, data)
+
+    def acknowledges(self, count: int) -> None:
+        self.careful_for = max(0, self.careful_for - count)
+        super().acknowledges(count)
+        self.look()
+
+    def look(self) -> None:
+        """Let those go on that waited for room."""
+        waiting, self.full = self.full, None
+        if waiting is not None:
+            waiting.callback(None)
+
+
+class Story(KeptRouteHarness):
+    """One run: what was sent, what the other server has handled, and how streams have ended."""
+
+    def __init__(self, seed: int, *, may_fail: bool = False, may_hold: bool = False) -> None:
+        self.chance = Random(seed)
+        self.disk = FickleOutbox()
+        super().__init__(KEPT, self.disk)
+        self.kinds: dict[str, str] = {}
+        self.delivered: list[str] = []
+        self.unheard: set[str] = set()  # handled on a stream that broke before we heard of it, and was not resumed
+        self.stream: Careful | None = None
+        self.handled = 0  # of what the stream has written
+        self.broken: tuple[list[Stanza], int] | None = None
+        self.broke_at = 0.0
+        self.may_fail, self.may_hold = may_fail, may_hold
+
+    def act(self) -> None:
+        """Do something."""
+        self.chance.choices(
+            (
+                self.sends,
+                self.handles,
+                self.acknowledges_,
+                self.breaks_,
+                self.opens,
+                self.passes,
+                self.disk_,
+                self.fills,
+                self.holds,
+            ),
+            (8, 6, 5, 2, 4, 3, 3, 1, self.may_hold),
+        )[0]()
+
+    def sends(self) -> None:
+        texts = []
+        for _ in range(self.chance.randrange(1, 6)):
+            number = str(len(self.kinds))
+            kind = self.chance.choice(KINDS)
+            self.kinds[number] = kind
+            texts.append(kind.format(id=number))
+        self.send(*texts)
+
+    def handles(self) -> None:
+        stream = self.stream
+        if stream is not None and self.handled < len(stream.written):
+            to = self.chance.randrange(self.handled, len(stream.written) + 1)
+            for each in stream.written[self.handled : to]:
+                self.delivered.append(str(each.id))
+            new, self.handled = stream.written[self.handled : to], to
+            for each in new:
+                if each.name == "iq":
+                    self.send(ANSWERED.format(id=each.id))
+
+    def acknowledges_(self) -> None:
+        if self.stream is not None and self.handled:
+            count = self.chance.randrange(self.handled + 1)
+            self.handled -= count
+            self.stream.acknowledges(count)
+
+    def breaks_(self) -> None:
+        stream, self.stream = self.stream, None
+        if stream is None:
+            return
+        left = list(stream.written)
+        if self.chance.random() < 0.6 and self.broken is None:
+            self.broken, self.broke_at = (left, self.handled), self.clock.seconds()
+            stream.ends(in_doubt={PAIR: left}, resuming=True)
+        else:
+            self.unheard |= {str(each.id) for each in left[: self.handled]}
+            stream.ends(returned={PAIR: left}, theirs=self.chance.random() < 0.2)
+
+    def opens(self) -> None:
+        """The attempt that is under way succeeds or fails, after the outcome of a broken stream is known."""
+        opening = self.openings[-1] if self.openings else None
+        is_tried = opening is not None and not opening.called
+        was_resumed = False
+        if self.broken is not None:
+            (left, handled), self.broken = self.broken, None
+            how = self.chance.random()
+            was_resumed = is_tried and how < 0.5
+            if how > 0.8:  # it has forgotten how much it had handled
+                self.unheard |= {str(each.id) for each in left[:handled]}
+                handled = 0
+            assert self.user is not None
+            self.user.take_back(left[handled:])
+            opening = self.openings[-1]
+            is_tried = not opening.called
+        if opening is None or not is_tried:
+            return
+        if not was_resumed and self.chance.random() < 0.2:
+            self.refused()
+            return
+        self.stream, self.handled = Careful(self.log), 0
+        self.stream.is_managed, self.stream.was_resumed = True, was_resumed
+        opening.callback(self.stream)
+        self.user = self.stream.user
+
+    def passes(self) -> None:
+        if self.broken is not None and self.clock.seconds() > self.broke_at + RESUME_SECONDS - 20:
+            self.opens()  # a broken stream is not kept for longer
+        self.clock.advance(self.chance.choice((0, 0.01, 0.05, 0.05, 1, 5, 20)))
+
+    def disk_(self) -> None:
+        how = self.chance.random()
+        if how < 0.3:
+            self.disk.is_slow = True
+        elif how < 0.5:
+            self.disk.is_slow = False
+            self.disk.work()
+        elif how < 0.9 or not self.may_fail:
+            self.disk.work(1)
+        else:
+            self.disk.is_failing = not self.disk.is_failing
+
+    def fills(self) -> None:
+        if self.stream is not None:
+            self.stream.is_full = not self.stream.is_full
+            self.stream.look()
+
+    def holds(self) -> None:
+        """The operator holds the domain, or releases it."""
+        if PAIR.target in self.keeper.held:
+            self.keeper.held.discard(PAIR.target)
+            self.route.release()
+        else:
+            self.keeper.held.add(PAIR.target)
+            self.route.hold()
+
+    def ends(self) -> None:
+        """All is well from now on."""
+        self.disk.is_slow = self.disk.is_failing = False
+        self.chance = Random(1)
+        if PAIR.target in self.keeper.held:
+            self.holds()
+        for _ in range(200):
+            self.disk.work()
+            self.route.retry()
+            if self.broken is not None or self.stream is None:
+                self.opens()
+            if self.stream is not None:
+                self.stream.is_full = False
+                self.stream.look()
+                while self.handled < len(self.stream.written):
+                    self.handles()
+                count, self.handled = self.handled, 0
+                self.stream.acknowledges(count)
+            self.clock.advance(1)
+
+    # -- the account -------------------------------------------------------------------------------------------------
+
+    @property
+    def bounced(self) -> Counter[str]:
+        told = [each for each in self.notices if isinstance(each, StanzaBounced) and each.target.endswith(FAR)]
+        return Counter(str(each.id) for each in told)
+
+    @property
+    def without_an_end(self) -> list[str]:
+        delivered, bounced = set(self.delivered), self.bounced
+        return [number for number in self.kinds if number not in delivered and not bounced[number]]
+
+    @property
+    def with_two(self) -> list[str]:
+        delivered, bounced = Counter(self.delivered), self.bounced
+        return [
+            number
+            for number, kind in self.kinds.items()
+            if number not in self.unheard
+            and (delivered[number] > 1 or bounced[number] > 1 or (delivered[number] and bounced[number]))
+            and not (kind is ASKED and delivered[number] == 1 == bounced[number])
+        ]
+
+    @property
+    def overtaken(self) -> list[tuple[int, int]]:
+        """The pairs of stanzas of which the later one came before the earlier one, when both came the first time."""
+        order = [int(each) for each in dict.fromkeys(self.delivered)]
+        return [(before, after) for before, after in pairwise(order) if after < before]
+
+
+def told(seed: int, **may: bool) -> Story:
+    """Return a story after its end, with an end for each stanza."""
+    story = Story(seed, **may)
+    for _ in range(150):
+        story.act()
+    story.ends()
+    assert story.without_an_end == [], seed
+    assert story.with_two == [], seed
+    assert story.kept == 0, seed
+    return story
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_each_stanza_has_one_end_and_none_overtakes_another(first: int) -> None:
+    for seed in range(first, first + 50):
+        assert told(seed).overtaken == [], seed
+
+
+def test_each_stanza_has_one_end_while_an_operator_holds_the_domain() -> None:
+    for seed in range(50):
+        told(seed, may_hold=True)
+
+
+def test_each_stanza_has_one_end_while_the_disk_fails() -> None:
+    for seed in range(100, 150):
+        told(seed, may_fail=True)
+
+
+# What chance has found, each as a story of its own.
+
+
+def test_what_is_not_kept_has_its_place_among_what_a_broken_stream_gives_back(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(0))
+    stream = harness.opened()
+    stream.acknowledges(1)
+    harness.send(ASKED.format(id=1), *messages(2), PRESENCE.format(id=3), *messages(4))
+    harness.heard()
+    stream.breaks()
+    harness.send(ASKED.format(id=5))
+    again = Careful(harness.log)
+    again.is_managed = True
+    harness.openings[-1].callback(again)
+    for _ in range(5):
+        again.acknowledges(1)
+    assert harness.heard() == ["open", "write 1", "write 2", "write 3", "write 4", "write 5"]
+
+
+def test_what_comes_back_while_no_stream_can_be_had_does_not_wait_for_the_next_attempt(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(0))
+    stream = harness.opened()
+    left = [stanza(ASKED.format(id=1)), stanza(PRESENCE.format(id=2))]
+    stream.ends(in_doubt={PAIR: left}, resuming=True)
+    harness.refused()
+    harness.pass_(15)
+    harness.refused()
+    assert harness.route.disposition is Disposition.WAITING
+    assert stream.user is not None
+    stream.user.take_back(left)
+    assert harness.heard()[-1] == "we get error 1 remote-server-timeout"
+    assert harness.route.in_memory == 0
+
+
+def test_a_request_in_doubt_is_not_answered_because_of_an_earlier_break(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(0))
+    harness.opened().ends()
+    harness.pass_(KEPT.answer_seconds - 1)
+    harness.send(ASKED.format(id=1))
+    stream = harness.opened()
+    stream.breaks(in_doubt={PAIR: [*stream.written]}, resuming=True)
+    harness.pass_(2)
+    assert not [each for each in harness.heard() if "error" in each]
+
+
+def test_what_was_written_before_a_slow_stream_made_others_wait_on_the_disk_goes_first_and_they_are_not_lost(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(0))
+    stream = harness.opened()
+    stream.acknowledges(1)
+    harness.send(*messages(1, 2))
+    stream.full = Deferred()
+    harness.send(*messages(3, 4))
+    harness.clock.advance(OVERDUE_SECONDS)
+    harness.clock.advance(OVERDUE_SECONDS)
+    assert harness.kept == 4
+    left = [*stream.written]
+    stream.breaks(in_doubt={PAIR: left}, resuming=True)
+    assert stream.user is not None
+    stream.user.take_back(left[1:])
+    harness.heard()
+    again = harness.opened(resumed=True)
+    for _ in range(3):
+        again.acknowledges(1)
+    assert harness.heard() == ["write 2 3 4"]
+    assert harness.kept == 0
+
+
+def test_what_a_slow_stream_had_been_sent_before_is_kept_no_longer_once_it_is_acknowledged(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(0))
+    stream = harness.opened()
+    stream.acknowledges(1)
+    harness.send(*messages(1, 2))
+    harness.keeper.held.add(PAIR.target)
+    harness.route.hold()
+    assert harness.kept == 2
+    stream.acknowledges(2)
+    assert harness.kept == 0
