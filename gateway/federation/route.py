@@ -101,7 +101,7 @@ class RemoteRoute:
         self._at_rest = at_rest
         self.outflow = Outflow(OutflowBounds(most_stanzas=rules.queue_stanzas), space, clock)
         self._written = Lately(rules.silence_seconds)
-        self._is_closed = False
+        self._closed_for = ""  # why no stream is opened any longer; empty: streams are opened
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
         self._timers = Timers(clock)
@@ -436,8 +436,8 @@ class RemoteRoute:
     # -- opening a stream --------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        if self._is_closed:
-            self._failed(DeliveryFailed("this gateway is being shut down"))
+        if self._closed_for:
+            self._failed(DeliveryFailed(self._closed_for))
             return
         if self._is_held and self._has_kept and not len(self.outflow):
             self._timers.stop("again")
@@ -543,7 +543,7 @@ class RemoteRoute:
         self._timers.stop("deadline", "retry", "again")
         self.disposition = Disposition.IDLE
         self._bounce_waiting(failed)
-        if self._backlog is not None and self._has_kept and not self._is_closed:
+        if self._backlog is not None and self._has_kept and not self._closed_for:
             self.disposition = Disposition.WAITING
             now = self._clock.seconds()
             wait = self._wait(now)
@@ -686,9 +686,15 @@ class RemoteRoute:
         if self.disposition is Disposition.IDLE and not self._timers and not self._has_kept:
             self._at_rest(self)
 
-    def close(self) -> None:
+    def reopen(self) -> None:
+        """Open streams again, because the sender domain is ours again."""
+        if self._closed_for:
+            self._closed_for = ""
+            self.wake()
+
+    def close(self, why: str = "this gateway is being shut down") -> None:
         """Open no more streams: kept stanzas stay kept, waiting ones are bounced, those being sent are written."""
-        self._is_closed = True
+        self._closed_for = why
         if self.disposition in (Disposition.SENDING, Disposition.CATCHING_UP):
             self.flush()
             return
@@ -696,7 +702,7 @@ class RemoteRoute:
             self._opening.cancel()
         self._timers.stop("doubt", "answers")
         self._answer_unanswered()
-        self._failed(DeliveryFailed("this gateway is being shut down"))
+        self._failed(DeliveryFailed(why))
 
 
 def _mirrored(request: AddressedStanza) -> AddressedStanza:

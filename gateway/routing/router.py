@@ -144,6 +144,8 @@ class Router:
         self._end(stanza, error, error_reply(stanza, error, from_=by) if isinstance(error, StanzaError) else None)
 
     def _end(self, stanza: Stanza, error: StanzaError | StanzaDropped, reply: AddressedStanza | None) -> None:
+        if reply is not None and not (self.is_own(reply.to.domain) or self.is_own(reply.from_.domain)):
+            reply = None  # its sender was a domain of ours until a reload; nobody may answer for the other side
         self._publish(
             StanzaBounced(
                 name=stanza.name,

@@ -196,6 +196,10 @@ class Reload:
         self._tell_privileges(new, served.components.keys() - routes.keys())
         for route in routes_out:
             route.rules = rules.route_rules(route.pair.target)
+            if route.pair.sender in new.domains:
+                route.reopen()
+            elif route.pair.sender in self._old.domains:
+                route.close(f"{route.pair.sender} is no longer a domain of ours")
         self._routing.backoff.forget()  # attempts that failed may succeed now
         for route in routes_out:
             route.retry()

@@ -204,10 +204,12 @@ def test_a_reload_that_removes_a_service_leaves_nothing_of_it(folder: Folder) ->
     route = ref(gateway.served.handlers[Domain("first.test")])
     ports = [port for port, *_ in reactor.tcpServers]
     assert 7777 in ports
+    assert any(pair.sender == "first.test" for pair in gateway.routing.routes.by_pair)
     folder.write(BASE)
     reload(gateway)
     collect()
     assert (made(), route()) == (None, None)
+    assert not any("first.test" in pair for pair in gateway.routing.routes.by_pair)
     assert not gateway.served.handlers
     left = [name for name in timers(gateway) if name not in before]
     assert not [name for name in left if "handlers" in name or "Leaving" in name], left
