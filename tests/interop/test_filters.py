@@ -99,6 +99,18 @@ async def held(border: Peer) -> list[dict[str, Any]]:
     return found
 
 
+async def test_the_abuse_contact_of_a_real_server_gets_a_report(border: Peer, abuse: Peer) -> None:
+    async with user(abuse, "romeo") as contact, user(abuse, "juliet") as spammer, attached(border) as component:
+        spammer.send_message(component.jid, "buy")
+        await component.expect_message("buy")
+        report = await contact.expect_any_message()
+        assert report.xml.find("{urn:xmpp:reporting:1}report/{urn:xmpp:reporting:1}jid").text == f"juliet@{ABUSE}"
+        assert (report["from"].full, "secret rule" in str(report)) == (COMPONENT, False)
+        spammer.send_message(component.jid, "buy more")  # not reported again so soon
+        await component.expect_message("buy more")
+        assert contact.take_all() == []
+
+
 async def test_links_of_strangers_are_held_over_a_restart_and_released_once(border: Peer, prosody: Peer) -> None:
     async with user(prosody, "romeo") as romeo:
         async with attached(border) as component:
@@ -173,18 +185,6 @@ async def test_a_domain_is_blocked_and_unblocked_by_a_reload(border: Peer, abuse
         assert not [each for each in component.inbox if each["body"] == "blocked"]
     refused = await asyncio.to_thread(border.logged, ABUSE, "the filter 'blocked by file'")
     assert refused
-
-
-async def test_the_abuse_contact_of_a_real_server_gets_a_report(border: Peer, abuse: Peer) -> None:
-    async with user(abuse, "romeo") as contact, user(abuse, "juliet") as spammer, attached(border) as component:
-        spammer.send_message(component.jid, "buy")
-        await component.expect_message("buy")
-        report = await contact.expect_any_message()
-        assert report.xml.find("{urn:xmpp:reporting:1}report/{urn:xmpp:reporting:1}jid").text == f"juliet@{ABUSE}"
-        assert (report["from"].full, "secret rule" in str(report)) == (COMPONENT, False)
-        spammer.send_message(component.jid, "buy more")  # not reported again so soon
-        await component.expect_message("buy more")
-        assert contact.take_all() == []
 
 
 async def test_a_domain_from_which_nothing_is_wanted_is_refused_at_its_header(border: Peer, watch: Peer) -> None:
