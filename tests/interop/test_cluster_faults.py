@@ -136,7 +136,7 @@ async def test_a_node_is_drained_without_a_loss(cluster: Cluster) -> None:
             while len(found) < len(sent):
                 found.append(await next_of(again, "drain"))
             assert found == sent
-            assert await asyncio.to_thread(cluster["c"].stop) == 0
+            assert await asyncio.to_thread(cluster["c"].wait) == 0
             await asyncio.to_thread(cluster.settled, "a", "b")
             cluster["c"].start()
             await asyncio.to_thread(cluster.settled, "a", "b", "c")

@@ -104,10 +104,16 @@ class Server(ABC):
             return 0
         self.resume()
         self._process.terminate()
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = STOP_SECONDS) -> int:
+        """Wait for the end of a server that has been asked to end; returns as `stop` does."""
+        if self._process is None:
+            return 0
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise PeerError(f"{self} did not end within {timeout:g} s of SIGTERM\n{self.log()[-LOG_TAIL:]}") from None
+            raise PeerError(f"{self} did not end within {timeout:g} s\n{self.log()[-LOG_TAIL:]}") from None
         finally:
             self.kill()
 
