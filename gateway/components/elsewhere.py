@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 
 from gateway.cluster.crossing import OpenLane
+from gateway.components.slots import WithoutConnection
 from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Lately
-from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza
 
 Counted = Callable[[Sequence[AddressedStanza]], None]
 
 
-class ElsewhereSession:
+class ElsewhereSession(WithoutConnection):
     """The component of a domain at another node."""
 
     is_elsewhere = True
@@ -50,21 +50,6 @@ class ElsewhereSession:
         return self._lane.room()
 
     # -- as Attachable -----------------------------------------------------------------------------------------------
-
-    def accept(self) -> None:
-        """Do nothing: the other node has given it the domain."""
-
-    def refuse(self) -> None:
-        """Do nothing: it is never refused here."""
-
-    def ping(self) -> None:
-        """Do nothing: the other node sees to its life."""
-
-    def replaced(self) -> None:
-        """Do nothing: it is replaced by one that is attached here, or at yet another node."""
-
-    def end(self, error: StreamError, *, disowned: bool) -> None:
-        """Do nothing: the other node ends it when its own configuration is reloaded."""
 
     def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `Attachable.write_kept`."""

@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.components.route import ComponentRoute
+from gateway.components.slots import WithoutConnection
 from gateway.handlers.route import HandlerRoute
 from gateway.notices.notices import Level, Publish, Remark
 from gateway.routing.interfaces import IRouter
@@ -24,14 +25,14 @@ from gateway.routing.outflow import Lately
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Domain
-from gateway.xmpp.errors import ConfigError, StreamError
+from gateway.xmpp.errors import ConfigError
 from gateway.xmpp.stanzas import AddressedStanza
 
 AGAIN_SECONDS = 30.0
 """Seconds after which handlers that could not be started are tried again."""
 
 
-class HandlersSession:
+class HandlersSession(WithoutConnection):
     """The handlers of a single service that run here, as the route of their domain sees them."""
 
     is_elsewhere = False
@@ -62,21 +63,6 @@ class HandlersSession:
         self._router.flush()
 
     # -- as Attachable -----------------------------------------------------------------------------------------------
-
-    def accept(self) -> None:
-        """Do nothing: the handlers know that they run."""
-
-    def refuse(self) -> None:
-        """Do nothing: nobody else can have the domain here."""
-
-    def ping(self) -> None:
-        """Do nothing: nobody else can want the domain here."""
-
-    def replaced(self) -> None:
-        """Do nothing: nobody else can take the domain here."""
-
-    def end(self, error: StreamError, *, disowned: bool) -> None:
-        """Do nothing: the handlers are stopped by their `SingleService`."""
 
     def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `Attachable.write_kept`."""

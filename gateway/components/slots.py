@@ -56,6 +56,25 @@ class Attachable(Channel, Protocol):
         """Call `answered` when everything written before has certainly arrived: with the answer to a ping."""
 
 
+class WithoutConnection:
+    """The part of `Attachable` that concerns a connection alone, for what is attached without one: it does nothing."""
+
+    def accept(self) -> None:
+        """Do nothing: it has the domain already."""
+
+    def refuse(self) -> None:
+        """Do nothing: nobody else can have the domain here."""
+
+    def ping(self) -> None:
+        """Do nothing: no connection can fall silent here."""
+
+    def replaced(self) -> None:
+        """Do nothing: its owner gives it up by itself."""
+
+    def end(self, error: StreamError, *, disowned: bool) -> None:
+        """Do nothing: it ends with what is behind it."""
+
+
 class Slot:
     """The place of one connection."""
 
