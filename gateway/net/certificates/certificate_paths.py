@@ -11,16 +11,21 @@ server and as TLS client:
 - keyUsage: if present, an authority's must allow signing certificates (RFC 5280 §6.1.4 n), a peer's need not.
 - subjectAltName, authorityKeyIdentifier: optional, and critical or not. Names are checked elsewhere.
 
-If no path is found, the certificates are followed by their issuers' names to find the first fault.
+Anybody can present certificates that sign each other in circles, and keys that take a thousand times longer than usual
+to verify a signature. The path builder would follow every one of these paths. So the way to our authorities is found
+first, from the top: no signature is verified with a key for which no authority vouches, and the path builder gets one
+path. If there is none, the certificates are followed by their issuers' names to find the first fault, with few
+signatures verified.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
 from functools import cache, partial
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -33,7 +38,13 @@ from gateway.net.certificates.trust_store import TrustStore, extension_of, name_
 from gateway.xmpp.errors import GatewayError
 
 MOST_INTERMEDIATES = 8
+MOST_OF_A_NAME = 3  # intermediates with the same subject; further ones are left out
+MOST_PATHS = 3  # that the path builder verifies for one certificate
+MOST_SIGNATURES = 12  # verified to find out why there is no path
+MOST_COMPARISONS = 100_000  # of the names in a certificate with the name constraints of one authority
 SMALLEST_RSA_KEY = 2048  # bits, as the path builder requires of authorities
+LARGEST_RSA_KEY = 8192  # bits; the time for a signature grows with the square
+LARGEST_RSA_EXPONENT = 2**32  # nearly all have 65537; the time for a signature grows with its length
 SMALLEST_CURVE = 224  # bits
 SMALLEST_DIGEST = 32  # bytes: SHA-256
 
@@ -111,14 +122,93 @@ def _verified(
     moment: datetime,
     holder: Holder,
 ) -> CertificationPath:
+    known = _few_of_each_name(intermediates)
     builder = PolicyBuilder().store(trust.store).time(moment).max_chain_depth(MOST_INTERMEDIATES)
     verifier = builder.extension_policies(ca_policy=_authorities(holder), ee_policy=_PEERS).build_client_verifier()
+    problem = "it names no issuer that leads to one"
+    for between in islice(_ways_up(leaf, known, trust, moment, holder), MOST_PATHS):
+        try:
+            _check("the certificate", _comparisons(leaf, between))
+            return tuple(verifier.verify(leaf, list(between)).chain)
+        except VerificationError as error:
+            problem = str(error).removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
+    _explain(leaf, known, trust, moment, holder)
+    raise PathError(Reason.UNACCEPTABLE, f"the certificate leads to no authority: {shown(problem, 200)}")
+
+
+def _few_of_each_name(intermediates: Iterable[x509.Certificate]) -> list[x509.Certificate]:
+    """Return the first few of each subject: an authority has several certificates if others have signed its key."""
+    seen: Counter[x509.Name] = Counter()
+    few = []
+    for certificate in intermediates:
+        seen[certificate.subject] += 1
+        if seen[certificate.subject] <= MOST_OF_A_NAME:
+            few.append(certificate)
+    return few
+
+
+def _ways_up(
+    leaf: x509.Certificate,
+    intermediates: Sequence[x509.Certificate],
+    trust: TrustStore,
+    moment: datetime,
+    holder: Holder,
+) -> Iterator[CertificationPath]:
+    """Yield the certificates between the peer's certificate and an authority of ours, the shortest way first.
+
+    Only keys for which an authority vouches are used: each round goes one step down from the authorities.
+    """
+    if any(has_issued(authority, leaf) for authority in trust.called(leaf.issuer)):
+        yield ()
+    ways: dict[x509.Certificate, CertificationPath] = {}
+    left = [each for each in intermediates if each not in trust]
+    above: Sequence[x509.Certificate] | None = None  # None: the authorities themselves
+    while left and (above is None or above):
+        found: list[x509.Certificate] = []
+        for certificate in left:
+            named = trust.called(certificate.issuer) if above is None else above
+            issuer = next((each for each in named if has_issued(each, certificate)), None)
+            if issuer is not None and _is_link(certificate, moment, holder):
+                ways[certificate] = (certificate, *ways.get(issuer, ()))
+                found.append(certificate)
+                if has_issued(certificate, leaf):
+                    yield ways[certificate]
+        left = [each for each in left if each not in ways]
+        above = found
+
+
+def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Return whether one certificate has signed another; an issuer with an unusual key has not."""
     try:
-        return tuple(verifier.verify(leaf, intermediates).chain)
-    except VerificationError as error:
-        _explain(leaf, intermediates, trust, moment, holder)
-        problem = str(error).removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
-        raise PathError(Reason.UNACCEPTABLE, f"the certificate leads to no authority: {shown(problem, 200)}") from error
+        return issuer.subject == certificate.issuer and _key(issuer) is None and _signed_by(certificate, issuer)
+    except UNREADABLE:
+        return False
+
+
+def _is_link(certificate: x509.Certificate, moment: datetime, holder: Holder) -> bool:
+    """Return whether an intermediate itself has no fault."""
+    try:
+        faults = (
+            _validity(certificate, moment),
+            _key(certificate),
+            _may_issue(certificate),
+            _purpose(holder, certificate),
+        )
+    except UNREADABLE:
+        return False
+    return not any(faults)
+
+
+def _comparisons(leaf: x509.Certificate, between: CertificationPath) -> _Fault:
+    """Return the fault if a certificate has so many names, and an authority so many constraints, that it takes long."""
+    for authority in between:
+        constraints = extension_of(authority, x509.NameConstraints)
+        if constraints is not None:
+            names = extension_of(leaf, x509.SubjectAlternativeName)
+            limits = len(constraints.permitted_subtrees or ()) + len(constraints.excluded_subtrees or ())
+            if names is not None and len(names) * limits > MOST_COMPARISONS:
+                return Reason.UNACCEPTABLE, f"has {len(names)} names, too many for the {limits} limits of its authority"
+    return None
 
 
 def _explain(
@@ -130,20 +220,40 @@ def _explain(
 ) -> None:
     """Raise PathError for the first fault on the way up from the peer's certificate, if one is found."""
     _check("the certificate", _is_peer(leaf))
+    signatures = _Signatures()
     certificate = leaf
     for _ in range(MOST_INTERMEDIATES + 1):
         title = _title(certificate, leaf)
         _check(title, _signature(certificate))
-        issuer = _issuer(certificate, intermediates, trust)
+        issuer = _issuer(certificate, intermediates, trust, signatures)
         if issuer is None:
             raise _unknown_issuer(certificate, leaf)
-        if not _signed_by(certificate, issuer):
+        _check(_title(issuer, leaf), _key(issuer))
+        if not signatures.verify(certificate, issuer):
             raise PathError(Reason.BAD_SIGNATURE, f"the signature of {name_of(issuer.subject)} on {title} is wrong")
         purpose = _purpose(holder, issuer)
-        _check(_title(issuer, leaf), _validity(issuer, moment), _key(issuer), _may_issue(issuer), purpose)
+        _check(_title(issuer, leaf), _validity(issuer, moment), _may_issue(issuer), purpose)
         if issuer in trust:
             return
         certificate = issuer
+
+
+class _Signatures:
+    """The signatures verified to find a fault: each once, and not many."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[x509.Certificate, x509.Certificate], bool] = {}
+
+    def verify(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        """Return whether the issuer has signed the certificate; raise PathError if too many were asked for."""
+        pair = certificate, issuer
+        if pair not in self._known:
+            if len(self._known) >= MOST_SIGNATURES:
+                raise PathError(
+                    Reason.UNACCEPTABLE, "the certificate leads to no authority, and too many others come with it"
+                )
+            self._known[pair] = _signed_by(certificate, issuer)
+        return self._known[pair]
 
 
 def _unknown_issuer(certificate: x509.Certificate, leaf: x509.Certificate) -> PathError:
@@ -159,15 +269,20 @@ def _unknown_issuer(certificate: x509.Certificate, leaf: x509.Certificate) -> Pa
 
 
 def _issuer(
-    certificate: x509.Certificate, intermediates: list[x509.Certificate], trust: TrustStore
+    certificate: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    trust: TrustStore,
+    signatures: _Signatures,
 ) -> x509.Certificate | None:
     """Return the likely issuer: one whose key matches the signature, else one of that name; None if self-signed."""
     known = (*trust.called(certificate.issuer), *(i for i in intermediates if i.subject == certificate.issuer))
     others = [candidate for candidate in known if candidate != certificate]
     for candidate in others:
-        if _signed_by(certificate, candidate):
+        if _key(candidate) is None and signatures.verify(certificate, candidate):
             return candidate
-    return None if not others or _signed_by(certificate, certificate) else others[0]
+    if not others or (certificate.issuer == certificate.subject and signatures.verify(certificate, certificate)):
+        return None
+    return others[0]
 
 
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -204,6 +319,10 @@ def _key(certificate: x509.Certificate) -> _Fault:
     match certificate.public_key():
         case rsa.RSAPublicKey(key_size=size) if size < SMALLEST_RSA_KEY:
             return Reason.WEAK, f"has an RSA key of {size} bits, less than {SMALLEST_RSA_KEY}"
+        case rsa.RSAPublicKey(key_size=size) if size > LARGEST_RSA_KEY:
+            return Reason.UNACCEPTABLE, f"has an RSA key of {size} bits, more than {LARGEST_RSA_KEY}"
+        case rsa.RSAPublicKey() as key if key.public_numbers().e > LARGEST_RSA_EXPONENT:
+            return Reason.UNACCEPTABLE, "has an RSA key with an exponent of more than 32 bits"
         case ec.EllipticCurvePublicKey(key_size=size) if size < SMALLEST_CURVE:
             return Reason.WEAK, f"has a key on a curve of {size} bits, less than {SMALLEST_CURVE}"
         case dsa.DSAPublicKey():

@@ -9,19 +9,24 @@
 An unusable record counts as absent. Of those with the same usage and selector only the ones with the best digest count,
 beside whole certificates (§9). One matching record is enough. If there are usable records and none matches, the
 certificate is not the server's, whatever an authority says.
+
+A domain can publish as many records as fit into an answer. So each digest is computed once for all records, and so is
+each path: to our authorities, and to those that the records of usage 2 name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512, Hash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.net.certificates.certificate_names import CertificateNames
-from gateway.net.certificates.certificate_paths import UNREADABLE, PathError, find_path
+from gateway.net.certificates.certificate_paths import UNREADABLE, CertificationPath, PathError, find_path
 from gateway.net.certificates.judge import Attestation
 from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.tlsa import Matching, Selector, TLSARecord, TLSASet, Usage
@@ -35,14 +40,59 @@ _UsageRule = Callable[[TLSARecord, CertificateChain, "Circumstances"], str]
 class Circumstances:
     """What else counts: the names that the certificate may have, the authorities that we trust, and the time."""
 
-    def __init__(self, hosts: Sequence[str], trust: TrustStore, moment: datetime) -> None:
+    def __init__(
+        self,
+        records: Sequence[TLSARecord],
+        chain: CertificateChain,
+        hosts: Sequence[str],
+        trust: TrustStore,
+        moment: datetime,
+    ) -> None:
+        self._records = records
+        self._chain = chain
         self._hosts = hosts
-        self.trust = trust
-        self.moment = moment
+        self._trust = trust
+        self._moment = moment
 
-    def wrong_name(self, leaf: x509.Certificate) -> str:
-        """Return why the certificate has none of the names; empty if it has one."""
-        names = CertificateNames.of(leaf)
+        self._data: dict[tuple[x509.Certificate, int, int], bytes] = {}
+
+    def match(self, record: TLSARecord, certificate: x509.Certificate) -> bool:
+        """Return whether a record is about a certificate."""
+        key = certificate, record.selector, record.matching
+        data = self._data.get(key)
+        if data is None:
+            data = self._data[key] = association(*key)
+        return data == record.data
+
+    def anchors(self, record: TLSARecord) -> list[x509.Certificate]:
+        """Return the certificates that a record of usage 2 is about: of those presented, or its own."""
+        return [each for each in _candidates(record, self._chain) if self.match(record, each)]
+
+    @cached_property
+    def path(self) -> CertificationPath | PathError:
+        """The path to an authority of ours, or why there is none."""
+        return self._path_to(self._trust)
+
+    @cached_property
+    def path_to_anchor(self) -> CertificationPath | PathError:
+        """The path to an authority that a record of usage 2 is about, or why there is none."""
+        anchors: dict[x509.Certificate, None] = {}
+        for record in self._records:
+            if record.usage == Usage.DANE_TA:
+                with suppress(*UNREADABLE):
+                    anchors.update(dict.fromkeys(self.anchors(record)))
+        return self._path_to(TrustStore(authorities=tuple(anchors)))
+
+    def _path_to(self, trust: TrustStore) -> CertificationPath | PathError:
+        try:
+            return find_path(self._chain, trust, self._moment)
+        except PathError as error:
+            return error
+
+    @cached_property
+    def wrong_name(self) -> str:
+        """Why the certificate has none of the names; empty if it has one."""
+        names = CertificateNames.of(self._chain[0])
         if any(names.prove(Domain(host)) for host in self._hosts):
             return ""
         return f"the certificate is not for {' or '.join(self._hosts)}, but for {names}"
@@ -55,15 +105,13 @@ def judge_by_tlsa(
     records = best_records(tlsa.usable)
     if not records:
         return None
-    circumstances = Circumstances(tlsa.hosts, trust, moment)
+    circumstances = Circumstances(records, chain, tlsa.hosts, trust, moment)
     problems: dict[str, None] = {}
     for record in records:
         try:
             problem = (
                 _RULES[Usage(record.usage)](record, chain, circumstances) if chain else "no certificate was presented"
             )
-        except PathError as error:
-            problem = error.problem
         except UNREADABLE:
             problem = "the certificate cannot be read"
         if not problem:
@@ -103,23 +151,20 @@ def association(certificate: x509.Certificate, selector: int, matching: int) -> 
     return digest.finalize()
 
 
-def _matches(record: TLSARecord, certificate: x509.Certificate) -> bool:
-    return association(certificate, record.selector, record.matching) == record.data
-
-
 _NO_MATCH = "no match"
 
 
 def _server(record: TLSARecord, chain: CertificateChain, circumstances: Circumstances) -> str:
-    return "" if _matches(record, chain[0]) else _NO_MATCH
+    return "" if circumstances.match(record, chain[0]) else _NO_MATCH
 
 
 def _authority(record: TLSARecord, chain: CertificateChain, circumstances: Circumstances) -> str:
-    anchors = [certificate for certificate in _candidates(record, chain) if _matches(record, certificate)]
-    if not anchors:
+    if not circumstances.anchors(record):
         return _NO_MATCH
-    find_path(chain, TrustStore(authorities=tuple(anchors)), circumstances.moment)
-    return circumstances.wrong_name(chain[0])
+    path = circumstances.path_to_anchor
+    if isinstance(path, PathError):
+        return path.problem
+    return circumstances.wrong_name if circumstances.match(record, path[-1]) else _NO_MATCH
 
 
 def _candidates(record: TLSARecord, chain: CertificateChain) -> Iterator[x509.Certificate]:
@@ -130,17 +175,19 @@ def _candidates(record: TLSARecord, chain: CertificateChain) -> Iterator[x509.Ce
 
 
 def _trusted_server(record: TLSARecord, chain: CertificateChain, circumstances: Circumstances) -> str:
-    if not _matches(record, chain[0]):
+    if not circumstances.match(record, chain[0]):
         return _NO_MATCH
-    find_path(chain, circumstances.trust, circumstances.moment)
-    return circumstances.wrong_name(chain[0])
+    path = circumstances.path
+    return path.problem if isinstance(path, PathError) else circumstances.wrong_name
 
 
 def _trusted_authority(record: TLSARecord, chain: CertificateChain, circumstances: Circumstances) -> str:
-    path = find_path(chain, circumstances.trust, circumstances.moment)
-    if not any(_matches(record, certificate) for certificate in path[1:]):
+    path = circumstances.path
+    if isinstance(path, PathError):
+        return path.problem
+    if not any(circumstances.match(record, certificate) for certificate in path[1:]):
         return _NO_MATCH
-    return circumstances.wrong_name(chain[0])
+    return circumstances.wrong_name
 
 
 _RULES: dict[Usage, _UsageRule] = {

@@ -32,6 +32,7 @@ from gateway.net.certificates.certificate_paths import (
     PathError,
     Reason,
     find_path,
+    has_issued,
 )
 from gateway.net.certificates.revocation import FetchedLists
 from gateway.net.certificates.stapling import Staple, must_staple, read_staple
@@ -179,7 +180,8 @@ class CertificateJudge:
     ) -> CertificateVerdict:
         """Return the verdict as what was stapled in the handshake changes it."""
         leaf = chain[0]
-        issuers = [each for each in (*chain[1:], *self.trust.called(leaf.issuer)) if each.subject == leaf.issuer]
+        named = dict.fromkeys((*self.trust.called(leaf.issuer), *chain[1:]))
+        issuers = [each for each in named if has_issued(each, leaf)]  # anybody can make one of that name
         status, since = read_staple(staple, leaf, issuers, moment)
         if status is Staple.REVOKED:
             when = f" on {since:%Y-%m-%d}" if since is not None else ""
