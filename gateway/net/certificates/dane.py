@@ -91,7 +91,7 @@ class Circumstances:
 
     @cached_property
     def wrong_name(self) -> str:
-        """Why the certificate has none of the names; empty if it has one."""
+        """The reason why the certificate has none of the names; empty if it has one."""
         names = CertificateNames.of(self._chain[0])
         if any(names.prove(Domain(host)) for host in self._hosts):
             return ""
