@@ -200,7 +200,7 @@ def _is_link(certificate: x509.Certificate, moment: datetime, holder: Holder) ->
 
 
 def _comparisons(leaf: x509.Certificate, between: CertificationPath) -> _Fault:
-    """Return the fault if comparing the names in a certificate with the constraints of its authorities takes long."""
+    """Return the fault if the names of a certificate are too many for the constraints of its authorities."""
     for authority in between:
         constraints = extension_of(authority, x509.NameConstraints)
         if constraints is not None:
