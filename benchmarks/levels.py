@@ -20,9 +20,9 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.task import deferLater, react
 
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.route import RemoteRoute, RouteRules
+from gateway.federation.route import RemoteRoute, RouteTerms
 from gateway.federation.session import StreamUser
-from gateway.outbox.backlog import KeepRules
+from gateway.outbox.backlog import KeepTerms
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import OutboxLimits
@@ -86,7 +86,7 @@ class Level:
         limits = OutboxLimits(bytes=1 << 40)
         self.outbox = open_outbox(f"sqlite:{level}.db", folder, reactor, limits=limits)
         self._keeper.outbox = self.outbox
-        self._rules = RouteRules(keep=KeepRules(level=level))
+        self._terms = RouteTerms(keep=KeepTerms(level=level))
         self._router = Router(Domains({OURS: DomainRule()}), self._route, lambda notice: None)
         self._backoff = Backoff(Waits(first=15), Random(1))
         self._space = QueueSpace(1 << 30)
@@ -110,7 +110,7 @@ class Level:
         if route is None:
             route = self._routes[pair] = RemoteRoute(
                 pair,
-                self._rules,
+                self._terms,
                 open_stream=self._open,
                 router=self._router,
                 backoff=self._backoff,

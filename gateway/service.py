@@ -213,11 +213,11 @@ class Gateway(MultiService):
 
     def peer(self, domain: Domain) -> PeerSettings:
         """Return the settings for a peer."""
-        return self.shared.rules.peer(domain)
+        return self.shared.in_force.peer(domain)
 
     def origins(self, domain: Domain) -> dict[str, str]:
         """Return for each key of a peer's settings which entry of the configuration sets it."""
-        return self.shared.rules.origins(domain)
+        return self.shared.in_force.origins(domain)
 
     def routes_to(self, domain: Domain) -> list[RemoteRoute | ComponentRoute]:
         """Return the routes to a domain for which stanzas may be kept."""
@@ -241,7 +241,7 @@ class Gateway(MultiService):
 
         Fail with CommandRefused if the domain has no accounts here.
         """
-        domains = self.people.door.domains
+        domains = self.people.policy.domains
         if not domains or (domain is not None and domain not in domains):
             return fail(CommandRefused(f"{domain or 'this gateway'} has no accounts here"))
         asked = sorted(domains) if domain is None else [domain]

@@ -134,26 +134,41 @@ def test_the_manual_has_the_same_map() -> None:
 
 
 def types_defined(path: Path) -> Iterator[str]:
-    """Yield the classes and type aliases that a module defines at its top; not `T` and `P`, which are parameters."""
-    for node in ast.parse(path.read_text()).body:
+    """Yield the types that a module defines, wherever in it, with the case and underscores of their names taken away.
+
+    They are classes of all kinds, aliases and NewTypes; not `T` and `P`, which are parameters.
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.ClassDef(name=name):
-                yield name
+                yield name.lower().replace("_", "")
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 if re.fullmatch(r"_?[A-Z](?=.*[a-z])[A-Za-z0-9]*", name):
-                    yield name
+                    yield name.lower().replace("_", "")
 
 
 # Every life has states and moves of its own, and is imported whole: nobody sees two of them at once.
-LIVES = {"Life", "Move"}
+LIVES = {"life", "move"}
 
 
 def test_a_name_of_a_type_means_one_thing() -> None:
+    """Neither an underscore nor a capital letter makes another name of it, for somebody who reads it aloud."""
     homes: dict[str, list[str]] = {}
     for path in modules():
         for name in types_defined(path):
             homes.setdefault(name, []).append(dotted(path))
     assert {name: where for name, where in homes.items() if len(where) > 1 and name not in LIVES} == {}
+
+
+def test_types_are_found_wherever_they_are_defined(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING, NewType\n"
+        "Host = NewType('Host', str)\n_Hosts: TypeAlias = list[Host]\nT = TypeVar('T')\nMOST = 3\n"
+        "if TYPE_CHECKING:\n    UnderWay = int\n"
+        "class _Outer(Protocol):\n    class Inner(Enum): ...\n"
+    )
+    assert sorted(types_defined(path)) == ["host", "hosts", "inner", "outer", "underway"]
 
 
 # The modules that may declare a stanza from outside an AddressedStanza, besides those that make one.

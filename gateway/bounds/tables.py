@@ -27,13 +27,13 @@ _Ranking = list[tuple[int, int, Hashable]]
 """A heap with the most crowded cause first; entries with an old stamp are skipped."""
 
 
-class _Entry(NamedTuple, Generic[V]):
+class _TableEntry(NamedTuple, Generic[V]):
     value: V
     cause: Hashable
     size: int
 
 
-class _Crowd(Generic[K]):
+class _CauseEntries(Generic[K]):
     """The entries of one cause, the oldest first; `stamp` marks its one valid place in each ranking."""
 
     __slots__ = ("keys", "size", "stamp")
@@ -70,8 +70,8 @@ class Bounded(Generic[K, V]):
         self._most = most
         self._most_size = most_size
         self._size = 0
-        self._entries: dict[K, _Entry[V]] = {}
-        self._crowds: dict[Hashable, _Crowd[K]] = {}
+        self._entries: dict[K, _TableEntry[V]] = {}
+        self._crowds: dict[Hashable, _CauseEntries[K]] = {}
         self._by_number: _Ranking = []
         self._by_size: _Ranking = []
         self._ranked_at = 0  # the number of entries when the causes were ranked; 0 while they are not
@@ -107,10 +107,10 @@ class Bounded(Generic[K, V]):
     def put(self, key: K, value: V, cause: Hashable = None, size: int = 1) -> None:
         """Keep a value as the youngest entry of its cause, and drop other entries until there is room for it."""
         self.pop(key)
-        self._entries[key] = _Entry(value, cause, size)
+        self._entries[key] = _TableEntry(value, cause, size)
         crowd = self._crowds.get(cause)
         if crowd is None:
-            crowd = self._crowds[cause] = _Crowd()
+            crowd = self._crowds[cause] = _CauseEntries()
         crowd.keys[key] = None
         self._resize(cause, crowd, size)
         while len(self._entries) > self._most:
@@ -158,7 +158,7 @@ class Bounded(Generic[K, V]):
         self._forget_ranks()
         self._size = 0
 
-    def _resize(self, cause: Hashable, crowd: _Crowd[K], by: int) -> None:
+    def _resize(self, cause: Hashable, crowd: _CauseEntries[K], by: int) -> None:
         self._size += by
         crowd.size += by
         self._stamps += 1
@@ -166,7 +166,7 @@ class Bounded(Generic[K, V]):
         if self._ranked_at:
             self._rank_again(cause, crowd)
 
-    def _rank_again(self, cause: Hashable, crowd: _Crowd[K]) -> None:
+    def _rank_again(self, cause: Hashable, crowd: _CauseEntries[K]) -> None:
         if 2 * len(self._entries) < self._ranked_at:
             self._forget_ranks()
             return
@@ -196,7 +196,7 @@ class Bounded(Generic[K, V]):
     def _make_room(self, ranking: _Ranking) -> None:
         self.pop(next(iter(self._most_crowded(ranking).keys)))
 
-    def _most_crowded(self, ranking: _Ranking) -> _Crowd[K]:
+    def _most_crowded(self, ranking: _Ranking) -> _CauseEntries[K]:
         _, stamp, cause = ranking[0]
         while (crowd := self._crowds.get(cause)) is None or crowd.stamp != stamp:
             heappop(ranking)

@@ -27,9 +27,9 @@ from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
 from gateway.im.client_state import HoldingBack
 from gateway.im.domain import AccountDomain
-from gateway.im.interfaces import ISession
+from gateway.im.interfaces import IBoundClient
 from gateway.im.kept import KeptMessage
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection
@@ -44,7 +44,7 @@ PARKED_BYTES = 1 << 20
 _CLOSING, _ENDED = Life.CLOSING, Life.ENDED  # looked up once, not with every stanza
 
 
-@implementer(ISession)
+@implementer(IBoundClient)
 class Client:
     """One resource of an account; made when it is bound, over when it `has_ended`."""
 
@@ -53,7 +53,7 @@ class Client:
         self.account = account
         self.life = Life.BOUND
         self.owner: object = None  # the session whose connection it uses
-        self.log: AttemptLog | None = None  # of that session's stream
+        self.log: StreamLog | None = None  # of that session's stream
         self._domain = domain
         self._clock = clock
         self._connection: Connection | None = None
@@ -94,7 +94,7 @@ class Client:
     def _move(self, move: Move) -> None:
         self.life = after(RESOURCES, self.life, move)
 
-    # -- ISession ----------------------------------------------------------------------------------------------------
+    # -- IBoundClient --------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: AddressedStanza) -> None:
         """Gather a stanza for the next flush."""

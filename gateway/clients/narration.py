@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.notices.attempts.narration import Narrator
-from gateway.notices.attempts.records import AttemptLog, AttemptStep
+from gateway.notices.attempts.records import AttemptStep, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
 from gateway.stream.facts import ClientFacts
@@ -14,28 +14,28 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 class ClientNarrator(Narrator):
     """Records which account a client has proved, by which mechanism, and which resource it got."""
 
-    def __init__(self, attempt: AttemptLog) -> None:
-        super().__init__(attempt)
+    def __init__(self, log: StreamLog) -> None:
+        super().__init__(log)
         self._login_refused = ""
 
     def _opened(self, opened: StreamOpened) -> None:
         facts = self._facts
         client = facts.client if isinstance(facts, ClientFacts) else None
-        self.attempt.local = facts.local or ""
-        self.attempt.remote = client.full if client is not None else ""
+        self.log.local = facts.local or ""
+        self.log.remote = client.full if client is not None else ""
 
     def _authenticated(self, authenticated: ClientAuthenticated) -> None:
         self._login_refused = ""
-        self.attempt.remote = authenticated.account.full
-        self.attempt.step(AttemptStep.PROOF, f"of {authenticated.account} by {authenticated.mechanism}")
+        self.log.remote = authenticated.account.full
+        self.log.step(AttemptStep.PROOF, f"of {authenticated.account} by {authenticated.mechanism}")
 
     def _bound(self, bound: ClientBound) -> None:
-        self.attempt.remote = bound.address.full
+        self.log.remote = bound.address.full
 
     def _proof_failed(self, failed: ProofFailed) -> None:
         told = f" ({failed.text})" if failed.text else ""
         self._login_refused = f"the login was refused with {failed.condition}{told}"
-        self.attempt.step(AttemptStep.PROOF, self._login_refused, ok=False)
+        self.log.step(AttemptStep.PROOF, self._login_refused, ok=False)
 
     def _end(self, reason: str) -> tuple[Verdict, str]:
         if self._login_refused:

@@ -16,8 +16,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
+from gateway.clients.policy import ClientPolicy
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.features.advertisement import Advertisement
@@ -35,7 +35,7 @@ from gateway.im.homes import Homes
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
 from gateway.im.sharded import ShardedDomain
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
 from gateway.sasl.keys import Decoys
@@ -67,7 +67,7 @@ class People(Service):
         router: Router,
         addresses: AddressLookup,
         new_id: Callable[[], str],
-        attempt: Callable[[], AttemptLog],
+        new_log: Callable[[], StreamLog],
         reactor: IReactor,
         login_failures: int,
         unsafe: Callable[[], Deferred[None] | None] = lambda: None,
@@ -80,7 +80,7 @@ class People(Service):
         `homes` knows where accounts live, if several nodes serve them.
         """
         self.setName("accounts")
-        self.door = ClientDoor(frozenset(domains))
+        self.policy = ClientPolicy(frozenset(domains))
         self.domains: dict[Domain, AccountDomain] = {}
         self.profile = client_features(Decoys(secret), new_id)
         self.store: IStore | None = None
@@ -93,7 +93,7 @@ class People(Service):
         self._router = router
         self._addresses = addresses
         self._new_id = new_id
-        self._attempt = attempt
+        self._new_log = new_log
         self._login_failures = login_failures
         self._reactor = reactor
         self._unsafe = unsafe
@@ -110,7 +110,7 @@ class People(Service):
         super().startService()
         self.store = self._open_store()
         self._threads.start()
-        for domain in self.door.domains:
+        for domain in self.policy.domains:
             self.domains[domain] = self._account_domain(domain, self.store)
             self._router.attach(domain, self.domains[domain])
         self._services = ClientServices(
@@ -152,7 +152,7 @@ class People(Service):
         """Return the session for a new connection on a client port."""
         if self._services is None:
             raise Misuse("there is no domain with accounts")
-        return ClientSession(connection, self._services, self._attempt())
+        return ClientSession(connection, self._services, self._new_log())
 
     def close_account(self, account: Address) -> int:
         """Close the streams of an account that was deleted or has a new password; return how many there were."""

@@ -39,7 +39,7 @@ from gateway.features.stream_management import (
 )
 from gateway.im.domain import AccountDomain
 from gateway.im.homes import UNREACHED
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import ClientFacts, Management
 from gateway.stream.lives import after
@@ -82,9 +82,9 @@ class ClientServices:
 class ClientSession:
     """One connection of a client."""
 
-    def __init__(self, connection: Connection, services: ClientServices, attempt: AttemptLog) -> None:
-        self.attempt = attempt
-        self.narrator = ClientNarrator(attempt)
+    def __init__(self, connection: Connection, services: ClientServices, log: StreamLog) -> None:
+        self.log = log
+        self.narrator = ClientNarrator(log)
         self.narrator.connected(connection)
         self.connection = connection
         self.client: Client | None = None
@@ -107,7 +107,7 @@ class ClientSession:
         """Pass every stanza of a bound client to its domain."""
         if self._owned is None:
             return None
-        self.attempt.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
+        self.log.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
         return self._owned.take(stanzas)
 
     def outstanding(self) -> Deferred[None] | None:
@@ -217,7 +217,7 @@ class ClientSession:
         self._move(SessionMove.OWN)
         self.client = client
         client.owner = self
-        client.log = self.attempt
+        client.log = self.log
 
     @property
     def _owned(self) -> Client | None:

@@ -26,7 +26,7 @@ from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
     HandlerDomain,
-    PeerRules,
+    PeerEntries,
     PeerSettings,
     RelayDomain,
     Settings,
@@ -171,10 +171,10 @@ def _certificate(domain: Domain, keyring: Keyring) -> str:
     return f"{whose} {identity.certificate_file.name}, valid until {identity.not_after:%Y-%m-%d}"
 
 
-def _peers(rules: PeerRules) -> Iterator[CheckLine]:
-    yield "any", _dealings(rules.any)
-    for pattern, peer in rules.entries.items():
-        at = f"at {peer.connect}, " if peer.connect and peer.connect != rules.any.connect else ""
+def _peers(peers: PeerEntries) -> Iterator[CheckLine]:
+    yield "any", _dealings(peers.any)
+    for pattern, peer in peers.entries.items():
+        at = f"at {peer.connect}, " if peer.connect and peer.connect != peers.any.connect else ""
         yield pattern, f"{at}{_dealings(peer)}"
 
 

@@ -17,7 +17,7 @@ USUAL = "xmpp-gateway"
 """The user of Debian's package and of the example for systemd, as long as there is no state folder."""
 
 
-class User(NamedTuple):
+class SystemUser(NamedTuple):
     """A user of this machine."""
 
     name: str
@@ -42,7 +42,7 @@ def become_service_user(config: Path, *, makes_folder: bool = False) -> None:
     _become(user)
 
 
-def service_user(state: Path) -> User | None:
+def service_user(state: Path) -> SystemUser | None:
     """Return the owner of a state folder; if there is no folder yet, the user `xmpp-gateway`, if there is one."""
     try:
         owner = state.stat()
@@ -53,15 +53,15 @@ def service_user(state: Path) -> User | None:
     try:
         return _named(pwd.getpwuid(owner.st_uid).pw_name)
     except KeyError:  # a user without a name, as in a container
-        return User(str(owner.st_uid), owner.st_uid, owner.st_gid, [])
+        return SystemUser(str(owner.st_uid), owner.st_uid, owner.st_gid, [])
 
 
-def _named(name: str) -> User | None:
+def _named(name: str) -> SystemUser | None:
     try:
         found = pwd.getpwnam(name)
     except KeyError:
         return None
-    return User(name, found.pw_uid, found.pw_gid, os.getgrouplist(name, found.pw_gid))
+    return SystemUser(name, found.pw_uid, found.pw_gid, os.getgrouplist(name, found.pw_gid))
 
 
 def _state_of(config: Path) -> Path | None:
@@ -72,7 +72,7 @@ def _state_of(config: Path) -> Path | None:
         return None
 
 
-def _make_folder(state: Path, user: User) -> None:
+def _make_folder(state: Path, user: SystemUser) -> None:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chown(state, user.uid, user.gid)
@@ -80,7 +80,7 @@ def _make_folder(state: Path, user: User) -> None:
         print(f"xmpp-gateway: cannot make the state folder {state}: {error.strerror}", file=sys.stderr)
 
 
-def _become(user: User) -> None:
+def _become(user: SystemUser) -> None:
     """Become that user for good, unless they cannot read this program, as when it is installed in root's home."""
     os.setgroups(user.groups)
     os.setresgid(user.gid, user.gid, 0)

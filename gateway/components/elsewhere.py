@@ -16,7 +16,7 @@ from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Lately
 from gateway.xmpp.stanzas import AddressedStanza
 
-Counted = Callable[[Sequence[AddressedStanza]], None]
+WhenCounted = Callable[[Sequence[AddressedStanza]], None]
 
 
 class ElsewhereSession(WithoutConnection):
@@ -24,7 +24,7 @@ class ElsewhereSession(WithoutConnection):
 
     is_elsewhere = True
 
-    def __init__(self, lane: OpenLane, counted: Counted) -> None:
+    def __init__(self, lane: OpenLane, counted: WhenCounted) -> None:
         """`counted` is called with every batch that is written."""
         self.node = lane.node
         self.process = lane.process

@@ -42,7 +42,7 @@ from gateway.notices.notices import (
     TakenForDelivered,
     TooMuch,
 )
-from gateway.outbox.backlog import KeepRules
+from gateway.outbox.backlog import KeepTerms
 from gateway.outbox.backlogs import Backlogs
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.window import Break
@@ -77,7 +77,7 @@ class ComponentRoute:
         silence_seconds: float = 65,
         *,
         keeper: Keeper | None = None,
-        keep: Callable[[], KeepRules] = KeepRules,
+        keep: Callable[[], KeepTerms] = KeepTerms,
         greeting: Callable[[], Sequence[AddressedStanza]] = tuple,
     ) -> None:
         """Each of `outflows` is for one connection that the component may have.
@@ -240,7 +240,7 @@ class ComponentRoute:
 
     def hold(self) -> None:
         """Send no kept stanzas, and keep new ones, because the operator holds the domain."""
-        if self._backlogs is not None and self.is_attached and self.keep_rules.level != "no":
+        if self._backlogs is not None and self.is_attached and self.keep_terms.level != "no":
             self.outflow.divert(True)
 
     def release(self) -> None:
@@ -256,15 +256,15 @@ class ComponentRoute:
     def _spill(self) -> None:
         """Keep stanzas that have waited too long in memory for room on an open stream."""
         backlogs = self._backlogs
-        if backlogs is not None and self.keep_rules.level != "no" and backlogs.keeper.takes:
+        if backlogs is not None and self.keep_terms.level != "no" and backlogs.keeper.takes:
             self.outflow.divert(True)
             backlogs.spill(self.outflow.take_all())
 
     # -- as the owner of backlogs ------------------------------------------------------------------------------------
 
     @property
-    def keep_rules(self) -> KeepRules:
-        """As `BacklogsOwner.keep_rules`."""
+    def keep_terms(self) -> KeepTerms:
+        """As `BacklogsOwner.keep_terms`."""
         return self._keep_rules()
 
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:

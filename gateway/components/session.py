@@ -11,7 +11,7 @@ from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
 from gateway.components.route import ComponentRoute
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.narration import ComponentNarrator
-from gateway.notices.attempts.records import AttemptLog, Kind
+from gateway.notices.attempts.records import Kind, StreamLog
 from gateway.notices.notices import Publish, StanzasPassed
 from gateway.outbox.window import Break
 from gateway.routing.outflow import Lately
@@ -39,13 +39,13 @@ class ComponentSession:
     def __init__(
         self,
         connection: Connection,
-        attempt: AttemptLog,
+        log: StreamLog,
         routes: Callable[[Domain], ComponentRoute | None],
         router: Router,
         publish: Publish,
     ) -> None:
-        self.attempt = attempt
-        self.narrator = ComponentNarrator(attempt)
+        self.log = log
+        self.narrator = ComponentNarrator(log)
         self.narrator.connected(connection)
         self.connection = connection
         self.address = connection.peer_address
@@ -71,7 +71,7 @@ class ComponentSession:
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
-        self.attempt.stanzas("came in")
+        self.log.stanzas("came in")
         if self._life not in SPEAKING:
             return None
         route = self._own_route

@@ -22,7 +22,7 @@ from gateway.config.settings import (
     DomainSettings,
     HandlerDomain,
     ImDomain,
-    PeerRules,
+    PeerEntries,
     PeerSettings,
     PrivilegeSettings,
     RelayDomain,
@@ -44,7 +44,7 @@ _DELEGATIONS = frozenset(each.name for each, _ in options_of(DelegationSettings)
 COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serve"}
 
 
-def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain, DomainSettings]:
+def read_domains(reading: Reading, tables: Any, peers: PeerEntries) -> dict[Domain, DomainSettings]:
     """Return the domains that this gateway answers for, in the order of the file."""
     domains: dict[Domain, DomainSettings] = {}
     written: dict[Domain, KeyPath] = {}
@@ -52,7 +52,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
         domain = _domain(reading, key, name)
         if domain in written:
             reading.wrong(key, f"names the same domain as {dotted(written[domain])}")
-        settings = _read_domain(reading, key, domain or NO_DOMAIN, table, rules)
+        settings = _read_domain(reading, key, domain or NO_DOMAIN, table, peers)
         _check_announced(reading, key, settings)
         if settings.key is not None and settings.certificate is None:
             reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
@@ -78,7 +78,7 @@ def _domain(reading: Reading, key: KeyPath, name: str) -> Domain | None:
 
 
 def _read_domain(
-    reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules
+    reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], peers: PeerEntries
 ) -> DomainSettings:
     """Return the settings of one domain, according to how it is served."""
     match table.get("serve"):
@@ -87,7 +87,7 @@ def _read_domain(
         case "component":
             return _read_component(reading, key, domain, table)
         case "relay":
-            return _read_relay(reading, key, domain, table, rules)
+            return _read_relay(reading, key, domain, table, peers)
         case str(name) if "." in name or name in service_names():
             return _read_handler(reading, key, domain, table, name)
         case wrong:
@@ -183,14 +183,16 @@ def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[s
     return DomainSettings(domain=domain, serve="", **read_table(reading, key, rest, DomainSettings, complete=False))
 
 
-def _read_relay(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
+def _read_relay(
+    reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], peers: PeerEntries
+) -> RelayDomain:
     """Read a relayed server: its own keys, and those of `[peers]` that say how we deal with it."""
     theirs = {each.name for each, _ in options_of(PeerSettings)} - {"allow"}
     files = {"digest_md5_secret_file"}
     own = read_table(reading, key, table, RelayDomain, besides=theirs | files)
     towards = {name: value for name, value in table.items() if name in theirs | files}
     given = read_table(reading, key, towards, PeerSettings, complete=False)
-    peer = replace(rules.for_domain(domain), **given)
+    peer = replace(peers.for_domain(domain), **given)
     if peer.connect is None and "connect" not in given:
         reading.wrong((*key, "connect"), "is needed: the endpoint of the server behind us, such as 'tcp:10.0.0.5:5269'")
     check_proofs(reading, key, given, peer, secret_allowed=True)

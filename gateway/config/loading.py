@@ -15,9 +15,9 @@ from gateway.config.peers import read_peers
 from gateway.config.reading import Reading
 from gateway.config.settings import (
     DNSSettings,
-    Doors,
     GatewaySettings,
     Limits,
+    ListenSettings,
     LogSettings,
     OutboxSettings,
     Settings,
@@ -64,15 +64,15 @@ def load(file: Path | str) -> Settings:
 
 
 def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
-    rules = read_peers(reading, tables.get("peers", {}))
+    peers = read_peers(reading, tables.get("peers", {}))
     lists = read_lists(reading, tables.get("lists", {}))
     settings = Settings(
         file=reading.file.absolute(),
         gateway=read_section(reading, tables, "gateway", GatewaySettings),
-        listen=read_section(reading, tables, "listen", Doors),
+        listen=read_section(reading, tables, "listen", ListenSettings),
         tls=read_section(reading, tables, "tls", TLSSettings),
-        domains=MappingProxyType(read_domains(reading, tables.get("domains", {}), rules)),
-        peers=rules,
+        domains=MappingProxyType(read_domains(reading, tables.get("domains", {}), peers)),
+        peers=peers,
         dns=read_section(reading, tables, "dns", DNSSettings),
         limits=read_section(reading, tables, "limits", Limits),
         storage=read_section(reading, tables, "storage", StorageSettings),
@@ -101,7 +101,7 @@ def _check_state(reading: Reading, gateway: GatewaySettings) -> None:
         reading.wrong(("gateway", "state"), f"{gateway.state} is not a folder")
 
 
-def _check_doors(reading: Reading, doors: Doors) -> None:
+def _check_doors(reading: Reading, doors: ListenSettings) -> None:
     """Check that no two listeners share an endpoint."""
     seen: dict[str, str] = {}
     for door in vars(doors):

@@ -1,4 +1,4 @@
-"""`[peers]`: the rules for other domains, by `any`, `*.suffix` and exact names."""
+"""`[peers]`: the settings for other domains, by `any`, `*.suffix` and exact names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.reading import KeyPath, Reading, dotted
-from gateway.config.settings import PeerRules, PeerSettings, options_of
+from gateway.config.settings import PeerEntries, PeerSettings, options_of
 from gateway.config.tables import named_tables, read_table
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import MalformedAddress
@@ -15,8 +15,8 @@ DIGEST_MD5 = "digest-md5"
 KEYS = frozenset(each.name for each, _ in options_of(PeerSettings))
 
 
-def read_peers(reading: Reading, tables: Any) -> PeerRules:
-    """Return the rules, each entry with what it inherits from more general ones."""
+def read_peers(reading: Reading, tables: Any) -> PeerEntries:
+    """Return the entries, each with what it inherits from more general ones."""
     given: dict[str, dict[str, Any]] = {}
     written: dict[str, KeyPath] = {}
     for place, name, table in named_tables(reading, ("peers",), tables, KEYS):
@@ -27,13 +27,13 @@ def read_peers(reading: Reading, tables: Any) -> PeerRules:
         elif pattern:
             written[pattern] = place
             given[pattern] = settings
-    rules = PeerRules.inherit(given)
+    entries = PeerEntries.inherit(given)
     for pattern, place in written.items():
-        peer = rules.any if pattern == "any" else rules.entries[pattern]
+        peer = entries.any if pattern == "any" else entries.entries[pattern]
         check_proofs(reading, place, given[pattern], peer, secret_allowed=_is_exact(pattern))
         if pattern == "any" and given[pattern].get("pin"):
             reading.wrong((*place, "pin"), "would refuse all others: put it in the entry of a domain or a suffix")
-    return rules
+    return entries
 
 
 def check_proofs(

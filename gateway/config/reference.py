@@ -19,13 +19,13 @@ from gateway.config.settings import (
     DelegationSettings,
     DNSSettings,
     DomainSettings,
-    DoorEndpoint,
-    Doors,
     FilterSettings,
     GatewaySettings,
     HandlerDomain,
     KeyPin,
     Limits,
+    ListenEndpoint,
+    ListenSettings,
     ListSettings,
     LogSettings,
     NameserverAddress,
@@ -80,7 +80,7 @@ TYPES = {
     ConnectEndpoint: "client endpoint",
     NameserverAddress: "IP address, with a port if it is not 53",
     NetworkAddress: "network of IP addresses",
-    DoorEndpoint: "server endpoint",
+    ListenEndpoint: "server endpoint",
     KeyPin: "digest of a key",
     Words: "text, or list of texts",
     Validating: '`"auto"`, true or false',
@@ -111,7 +111,7 @@ class Section:
 def sections() -> Iterator[Section]:
     """Yield the sections in their order."""
     yield _section("[gateway]", GatewaySettings)
-    yield _section("[listen]", Doors)
+    yield _section("[listen]", ListenSettings)
     yield _section("[tls]", TLSSettings)
     yield _section('[domains."..."]', DomainSettings, DOMAINS)
     yield _section('serve = "component"', ComponentDomain, SECRETS, beyond=DomainSettings, level=3)

@@ -25,7 +25,7 @@ from gateway.routing.privileges import REQUESTS, Privileges
 from gateway.storage.urls import is_postgresql
 from gateway.xmpp.addresses import Domain
 
-DoorEndpoint = NewType("DoorEndpoint", str)
+ListenEndpoint = NewType("ListenEndpoint", str)
 """A Twisted server endpoint string, such as `tcp:5269:interface=127.0.0.1`."""
 ConnectEndpoint = NewType("ConnectEndpoint", str)
 """A Twisted client endpoint string, such as `tcp:10.0.0.5:5269`, or with `tls:` for TLS from the first byte."""
@@ -106,25 +106,25 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doors:
+class ListenSettings:
     """`[listen]`: Twisted server endpoint strings; nothing listens for a key that is left out."""
 
-    server: tuple[DoorEndpoint, ...] = option("servers of other domains, STARTTLS", ())
-    server_tls: tuple[DoorEndpoint, ...] = option("servers of other domains, TLS from the first byte (XEP-0368)", ())
-    client: tuple[DoorEndpoint, ...] = option("clients of domains with accounts, STARTTLS", ())
-    client_tls: tuple[DoorEndpoint, ...] = option("clients, TLS from the first byte (XEP-0368)", ())
-    component: tuple[DoorEndpoint, ...] = option(
+    server: tuple[ListenEndpoint, ...] = option("servers of other domains, STARTTLS", ())
+    server_tls: tuple[ListenEndpoint, ...] = option("servers of other domains, TLS from the first byte (XEP-0368)", ())
+    client: tuple[ListenEndpoint, ...] = option("clients of domains with accounts, STARTTLS", ())
+    client_tls: tuple[ListenEndpoint, ...] = option("clients, TLS from the first byte (XEP-0368)", ())
+    component: tuple[ListenEndpoint, ...] = option(
         "external components (XEP-0114), without TLS: internal networks only", ()
     )
-    component_tls: tuple[DoorEndpoint, ...] = option(
+    component_tls: tuple[ListenEndpoint, ...] = option(
         "external components, TLS from the first byte, with the certificate of the component's domain", ()
     )
-    inside: tuple[DoorEndpoint, ...] = option("relayed servers only", ())
-    http: tuple[DoorEndpoint, ...] = option(
+    inside: tuple[ListenEndpoint, ...] = option("relayed servers only", ())
+    http: tuple[ListenEndpoint, ...] = option(
         "/metrics, /healthz and the status page, without a login: internal networks only", ()
     )
 
-    def opened(self) -> Iterator[tuple[str, DoorEndpoint]]:
+    def opened(self) -> Iterator[tuple[str, ListenEndpoint]]:
         """Yield each endpoint with the name of its key."""
         for door in fields(self):
             for endpoint in getattr(self, door.name):
@@ -146,7 +146,7 @@ class TLSSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSettings:
-    """`[peers.*]`: the rules for other domains."""
+    """`[peers.*]`: the settings for other domains."""
 
     allow: bool = option("whether to exchange anything with the domain at all", True)
     connect: ConnectEndpoint | None = option("where its server is; left out: as the DNS says", None)
@@ -217,24 +217,24 @@ class PeerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerRules:
-    """The rules for each domain; each entry is complete, including the values that it inherits."""
+class PeerEntries:
+    """All entries of `[peers]`; each is complete, including the values that it inherits."""
 
     any: PeerSettings = PeerSettings()
     entries: Mapping[str, PeerSettings] = field(default_factory=dict)
     given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what the file says, without inheritance
 
     @classmethod
-    def inherit(cls, given: Mapping[str, Mapping[str, Any]]) -> PeerRules:
+    def inherit(cls, given: Mapping[str, Mapping[str, Any]]) -> PeerEntries:
         """Complete the entries for `any`, `*.suffix` and exact names, the more general first."""
-        rules = cls(any=replace(PeerSettings(), **given.get("any", {})), given=MappingProxyType(dict(given)))
+        peers = cls(any=replace(PeerSettings(), **given.get("any", {})), given=MappingProxyType(dict(given)))
         for pattern in sorted(given.keys() - {"any"}, key=_generality):
-            general = rules.for_domain(Domain(pattern))
-            rules = replace(rules, entries={**rules.entries, pattern: replace(general, **given[pattern])})
-        return replace(rules, entries=MappingProxyType(dict(rules.entries)))
+            general = peers.for_domain(Domain(pattern))
+            peers = replace(peers, entries={**peers.entries, pattern: replace(general, **given[pattern])})
+        return replace(peers, entries=MappingProxyType(dict(peers.entries)))
 
     def for_domain(self, domain: Domain) -> PeerSettings:
-        """Return the rules for a domain: its own entry, the one of the longest suffix, or `any`."""
+        """Return the settings for a domain: its own entry, the one of the longest suffix, or `any`."""
         return next((self.entries[pattern] for pattern in _patterns(domain) if pattern in self.entries), self.any)
 
     def origins(self, domain: Domain) -> dict[str, str]:
@@ -627,10 +627,10 @@ class Settings:
 
     file: Path
     gateway: GatewaySettings
-    listen: Doors = Doors()
+    listen: ListenSettings = ListenSettings()
     tls: TLSSettings = TLSSettings()
     domains: Mapping[Domain, DomainSettings]
-    peers: PeerRules = PeerRules()
+    peers: PeerEntries = PeerEntries()
     dns: DNSSettings = DNSSettings()
     limits: Limits = Limits()
     storage: StorageSettings = StorageSettings()

@@ -21,8 +21,8 @@ from gateway.config.reading import KeyPath, Reading
 from gateway.config.settings import (
     ConnectEndpoint,
     ContactAddress,
-    DoorEndpoint,
     KeyPin,
+    ListenEndpoint,
     NameserverAddress,
     NetworkAddress,
     Secret,
@@ -155,13 +155,13 @@ def _network(folder: Path, value: Any) -> NetworkAddress:
     return NetworkAddress(value)
 
 
-def _door(folder: Path, value: Any) -> DoorEndpoint:
+def _door(folder: Path, value: Any) -> ListenEndpoint:
     """Return a server endpoint that Twisted can create; nothing listens on it yet."""
     kind = _text(folder, value).partition(":")[0]
     if kind in ("ssl", "tls"):
         raise ValueError(f"{value!r} includes TLS: write 'tcp:', because the gateway adds TLS itself")
     check_door(value)
-    return DoorEndpoint(value)
+    return ListenEndpoint(value)
 
 
 def check_door(value: Any) -> None:
@@ -207,7 +207,7 @@ _READERS: dict[Any, Callable[[Path, Any], Any]] = {
     ConnectEndpoint: _connect,
     NameserverAddress: _nameserver,
     NetworkAddress: _network,
-    DoorEndpoint: _door,
+    ListenEndpoint: _door,
     KeyPin: _pin,
     Validating: _validating,
 }

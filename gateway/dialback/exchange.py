@@ -2,7 +2,7 @@
 
     Initiating server     asserts a domain pair with a key   `result_request`, reads a `KeyVerdict`
     Receiving server      has the key checked, and answers   reads an `Assertion`, `verify_request`, `result_answer`
-    Authoritative server  says whether it made the key       reads a `Question`, `verify_answer`
+    Authoritative server  says whether it made the key       reads a `KeyQuestion`, `verify_answer`
 
 Attributes are read in one place and strictly: both must be present and valid domains.
 """
@@ -29,7 +29,7 @@ class Assertion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class KeyQuestion:
     """A db:verify without type: did `pair.sender` make this key for this stream towards `pair.target`?"""
 
     pair: DomainPair
@@ -56,7 +56,7 @@ def read_result(element: Element) -> Assertion | KeyVerdict:
     return _verdict(element, kind, _pair(element).reversed())
 
 
-def read_verify(element: Element) -> Question | KeyVerdict:
+def read_verify(element: Element) -> KeyQuestion | KeyVerdict:
     """Read a db:verify as the authoritative server (a question) or the receiving server (a verdict)."""
     stream_id = element.get("id")
     if not stream_id:
@@ -64,7 +64,7 @@ def read_verify(element: Element) -> Question | KeyVerdict:
     kind = element.get("type")
     pair = _pair(element).reversed() if kind is None else _pair(element)
     if kind is None:
-        return Question(pair=pair, stream_id=stream_id, key=_key(element))
+        return KeyQuestion(pair=pair, stream_id=stream_id, key=_key(element))
     return _verdict(element, kind, pair, stream_id)
 
 
@@ -78,7 +78,7 @@ def verify_request(pair: DomainPair, stream_id: str, key: str) -> Element:
     return Element(DIALBACK, "verify", {"from": pair.target, "to": pair.sender, "id": stream_id}, [key])
 
 
-def verify_answer(question: Question, verdict: bool | StanzaCondition) -> Element:
+def verify_answer(question: KeyQuestion, verdict: bool | StanzaCondition) -> Element:
     """Authoritative server, step 3: valid, invalid, or an error (XEP-0220 §2.1.3)."""
     return _answer("verify", question.pair.sender, question.pair.target, verdict, "", id_=question.stream_id)
 

@@ -15,8 +15,8 @@ from gateway.dialback.exchange import (
     RESULT,
     VERIFY,
     Assertion,
+    KeyQuestion,
     KeyVerdict,
-    Question,
     read_result,
     read_verify,
     result_answer,
@@ -114,7 +114,7 @@ class Dialback(StreamFeature[ServerFacts]):
         """Take any dialback element, and read it for the role that it concerns."""
         _require_protection(facts)
         message = read_result(element) if (element.namespace, element.name) == RESULT else read_verify(element)
-        if isinstance(message, Question):
+        if isinstance(message, KeyQuestion):
             return self._answer_question(facts, message)
         if isinstance(message, Assertion):
             if facts.role is Role.INITIATING and facts.bidirectional:
@@ -129,7 +129,7 @@ class Dialback(StreamFeature[ServerFacts]):
             return Step(facts=facts)  # an unsolicited answer changes nothing
         return self._take_answer(facts, message) if message.stream_id else self._take_verdict(facts, message)
 
-    def _answer_question(self, facts: ServerFacts, question: Question) -> Step:
+    def _answer_question(self, facts: ServerFacts, question: KeyQuestion) -> Step:
         """Authoritative server, step 3 (XEP-0220 §2.1.3)."""
         known = self._speaks_for(question.pair.sender)
         valid = known and self._keys.is_key(question.pair, question.stream_id, question.key)

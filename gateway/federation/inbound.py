@@ -20,7 +20,7 @@ from gateway.federation.life import Life, Move
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification import Asker, unanswered
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 from gateway.stream.sessions import Connection, Ending, ending_of
@@ -49,7 +49,7 @@ class InboundSession(ServerSession):
     def __init__(
         self,
         connection: Connection,
-        attempt: AttemptLog,
+        log: StreamLog,
         dialback: Dialback,
         tools: SessionTools,
         *,
@@ -59,7 +59,7 @@ class InboundSession(ServerSession):
         resumable_streams: ResumableStreams,
     ) -> None:
         """`verify` asks the authoritative server; `reached` is called for every domain that shows a sign of life."""
-        super().__init__(connection, attempt, dialback, tools)
+        super().__init__(connection, log, dialback, tools)
         self._verify = verify
         self._reached = reached
         self._lenders = lenders

@@ -20,7 +20,7 @@ from gateway.timing.waiters import Waiters
 from gateway.xmpp.stanzas import AddressedStanza
 
 
-class _Unsafe:
+class _UnsafeStanzas:
     """Stanzas that came in but would not survive a crash yet."""
 
     __slots__ = ("count", "is_safe", "told")
@@ -62,7 +62,7 @@ class ManagedStream:
         self._asked_at: float | None = None
         self._watch: IDelayedCall | None = None
         self._waiting = Waiters()
-        self._unsafe: deque[_Unsafe] = deque()  # counted when they are safe
+        self._unsafe: deque[_UnsafeStanzas] = deque()  # counted when they are safe
         self._is_short = False  # an answer was given that left out unsafe stanzas
 
     @property
@@ -99,7 +99,7 @@ class ManagedStream:
         if unsafe is None and not self._unsafe:
             self.acknowledgements.handled(count)
             return None
-        waits = _Unsafe(count)
+        waits = _UnsafeStanzas(count)
         self._unsafe.append(waits)
         if unsafe is None:
             waits.is_safe = True
@@ -107,7 +107,7 @@ class ManagedStream:
         unsafe.addCallback(self._safe, waits)
         return waits.told
 
-    def _safe(self, _: object, waits: _Unsafe) -> None:
+    def _safe(self, _: object, waits: _UnsafeStanzas) -> None:
         waits.is_safe = True
         while self._unsafe and self._unsafe[0].is_safe:
             self.acknowledgements.handled(self._unsafe.popleft().count)

@@ -23,7 +23,7 @@ from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
@@ -46,7 +46,7 @@ class OutboundSession(ServerSession):
     def __init__(
         self,
         connection: Connection,
-        attempt: AttemptLog,
+        log: StreamLog,
         dialback: Dialback,
         tools: SessionTools,
         pair: DomainPair,
@@ -54,7 +54,7 @@ class OutboundSession(ServerSession):
         resuming: BrokenStream | None = None,
     ) -> None:
         """`gone` is called once, when the stream ends, with the reason and what can be resumed (as in `resuming`)."""
-        super().__init__(connection, attempt, dialback, tools)
+        super().__init__(connection, log, dialback, tools)
         self.pair = pair
         self._gone = gone
         self._resuming = resuming
@@ -122,11 +122,11 @@ class OutboundSession(ServerSession):
         self._tell_users(ending, resuming=broken is not None)
 
     def _closing(self, _: CloseTransport) -> None:
-        if not self.attempt.is_open:  # else the verdict comes when the connection is lost
+        if not self.log.is_open:  # else the verdict comes when the connection is lost
             self._fail_waiting(self.narrator.last_error)
 
     def _fail_waiting(self, reason: str) -> None:
-        record = self.attempt.record
+        record = self.log.record
         assert record is not None
         waiting, self._waiting = self._waiting, {}
         for pair, waits in waiting.items():
@@ -143,7 +143,7 @@ class OutboundSession(ServerSession):
             self._unoffered.start(UNOFFERED_SECONDS, self._give_up_unoffered)
 
     def _give_up_unoffered(self) -> None:
-        if self.attempt.is_open and self.facts.asserted:
+        if self.log.is_open and self.facts.asserted:
             why = f"dialback, which it does not offer, was not answered within {UNOFFERED_SECONDS:g} s"
             self.connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no proof was accepted", reason=why))
 

@@ -39,7 +39,7 @@ class Superseded(Protocol):
 
 
 @dataclass(kw_only=True)
-class _Kept:
+class _ResumableStream:
     pair: DomainPair
     acknowledgements: Acknowledgements[AddressedStanza]
     session: Superseded | None
@@ -54,8 +54,8 @@ class ResumableStreams:
         self.new_id = new_id
         self.seek: Seek = _nowhere  # has the node that has a stream give it up; fires with its h, None if there is none
         self._seconds = seconds
-        self._living: dict[str, _Kept] = {}
-        self._broken: Bounded[str, _Kept] = Bounded(most)
+        self._living: dict[str, _ResumableStream] = {}
+        self._broken: Bounded[str, _ResumableStream] = Bounded(most)
 
     def __len__(self) -> int:
         return len(self._living) + len(self._broken)
@@ -70,7 +70,7 @@ class ResumableStreams:
         self, id_: str, pair: DomainPair, acknowledgements: Acknowledgements[AddressedStanza], session: Superseded
     ) -> None:
         """Keep a stream that another node has given up, by the id that it has."""
-        self._living[id_] = _Kept(pair=pair, acknowledgements=acknowledgements, session=session, until=0)
+        self._living[id_] = _ResumableStream(pair=pair, acknowledgements=acknowledgements, session=session, until=0)
 
     def give_up(self, id_: str, pair: DomainPair) -> Acknowledgements[AddressedStanza] | None:
         """Forget a stream of exactly this pair, which is resumed at another node: its old connection handles nothing

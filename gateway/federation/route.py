@@ -30,7 +30,7 @@ from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, Deliv
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
-from gateway.outbox.backlog import KeepRules, KeptBacklog
+from gateway.outbox.backlog import KeepTerms, KeptBacklog
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.retention import Keep, keeping
 from gateway.outbox.window import Break
@@ -53,15 +53,14 @@ _DEFINITE = (NOT_THERE, UNWILLING, KEY_INVALID)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RouteRules:
-    """How long and how much may wait for a stream to this domain; seconds and counts."""
+class RouteTerms:
+    """The terms of waiting for a stream to this domain: how long and how much; seconds and counts."""
 
     allow: bool = True
     queue_stanzas: int = 10_000
     connect_seconds: float = 30
     answer_seconds: float = 10  # for answers to requests on a stream that broke
-    silence_seconds: float = 65  # anything written longer ago has arrived, or the stream has been given up
-    keep: KeepRules = field(default_factory=KeepRules)
+    keep: KeepTerms = field(default_factory=KeepTerms)
 
 
 OpenStream = Callable[[DomainPair], Deferred[ServerSession]]
@@ -74,7 +73,7 @@ class RemoteRoute:
     def __init__(
         self,
         pair: DomainPair,
-        rules: RouteRules,
+        terms: RouteTerms,
         *,
         open_stream: OpenStream,
         router: Router,
@@ -90,7 +89,7 @@ class RemoteRoute:
         `keeper` has the outbox; without one, stanzas wait in memory only.
         """
         self.pair = pair
-        self.rules = rules
+        self.terms = terms
         self.disposition = Disposition.IDLE
         self.sent = 0
         self._open_stream = open_stream
@@ -99,8 +98,8 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self.outflow = Outflow(OutflowBounds(most_stanzas=rules.queue_stanzas), space, clock)
-        self._written = Lately(rules.silence_seconds)
+        self.outflow = Outflow(OutflowBounds(most_stanzas=terms.queue_stanzas), space, clock)
+        self._written = Lately(terms.keep.silence_seconds)
         self._closed_for = ""  # why no stream is opened any longer; empty: streams are opened
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
@@ -139,7 +138,7 @@ class RemoteRoute:
 
     @property
     def _keeps(self) -> bool:
-        return self._backlog is not None and (self.rules.keep.level != "no" or not self._backlog.is_empty)
+        return self._backlog is not None and (self.terms.keep.level != "no" or not self._backlog.is_empty)
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -147,7 +146,7 @@ class RemoteRoute:
         """Write it with the next flush, or let it wait for a stream."""
         if self.outflow.flows:
             self.outflow.add(stanza)
-        elif not self.rules.allow:
+        elif not self.terms.allow:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
             self._leave_when_at_rest()
@@ -162,7 +161,7 @@ class RemoteRoute:
 
     def deliver_all(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `IStreamRoute.deliver_all`: nearly always, all of them are kept."""
-        is_catching_up = self.disposition is Disposition.CATCHING_UP and self.rules.allow
+        is_catching_up = self.disposition is Disposition.CATCHING_UP and self.terms.allow
         if is_catching_up and self._backlog is not None and self._keeps and self._backlog.takes_all(stanzas):
             return
         for stanza in stanzas:
@@ -197,7 +196,7 @@ class RemoteRoute:
     def _spill(self) -> None:
         """Something waits for room on an open stream for too long to be left in memory alone."""
         session, backlog, keeper = self._session, self._backlog, self._keeper
-        if session is None or backlog is None or keeper is None or self.rules.keep.level == "no" or not keeper.takes:
+        if session is None or backlog is None or keeper is None or self.terms.keep.level == "no" or not keeper.takes:
             return
         self._fall_behind(session, backlog)
         backlog.spill(self.outflow.take_all())
@@ -271,9 +270,9 @@ class RemoteRoute:
     # -- as the owner of a backlog -----------------------------------------------------------------------------------
 
     @property
-    def keep_rules(self) -> KeepRules:
-        """As `BacklogOwner.keep_rules`."""
-        return self.rules.keep
+    def keep_terms(self) -> KeepTerms:
+        """As `BacklogOwner.keep_terms`."""
+        return self.terms.keep
 
     @property
     def asks_for_several(self) -> bool:
@@ -368,7 +367,7 @@ class RemoteRoute:
     def hold(self) -> None:
         """Send no kept stanzas, on the operator's request; from now on all stanzas to be kept are kept."""
         backlog, session = self._backlog, self._session
-        if backlog is None or session is None or self.rules.keep.level == "no":
+        if backlog is None or session is None or self.terms.keep.level == "no":
             return
         if self.disposition is Disposition.SENDING:
             self._fall_behind(session, backlog)
@@ -453,7 +452,7 @@ class RemoteRoute:
         wait = self._wait(now)
         seconds = wait.retry_at - now if wait is not None else 0
         self.disposition = Disposition.QUEUEING
-        self._timers.start("deadline", self.rules.connect_seconds, self._too_late)
+        self._timers.start("deadline", self.terms.connect_seconds, self._too_late)
         if wait is None:
             self._open()
         else:
@@ -467,7 +466,7 @@ class RemoteRoute:
         if wait is None or not isinstance(last, DeliveryFailed):
             return None
         seconds = wait.retry_at - now
-        if not last.is_definite and seconds < self.rules.connect_seconds:
+        if not last.is_definite and seconds < self.terms.connect_seconds:
             return None
         reason = f"{last.reason}; that was the last attempt, and the next one is in {seconds:.0f} s"
         return DeliveryFailed(reason, last.told)
@@ -502,7 +501,7 @@ class RemoteRoute:
         else:
             self._reached()
         self._session = session
-        if self._has_kept or (self._keeps and (self.rules.keep.level == "all" or self._is_held)):
+        if self._has_kept or (self._keeps and (self.terms.keep.level == "all" or self._is_held)):
             self.disposition = Disposition.CATCHING_UP
         else:
             self.disposition = Disposition.SENDING
@@ -537,7 +536,7 @@ class RemoteRoute:
         if opening is not None:
             opening.cancel()  # which makes it fail, and leads to _not_opened
         else:
-            self._failed(DeliveryFailed(f"no stream was established after {self.rules.connect_seconds:g} s"))
+            self._failed(DeliveryFailed(f"no stream was established after {self.terms.connect_seconds:g} s"))
 
     def _failed(self, failed: DeliveryFailed, *, tried: bool = False) -> None:
         self._timers.stop("deadline", "retry", "again")
@@ -668,7 +667,7 @@ class RemoteRoute:
 
     def _await_answers(self) -> None:
         self._timers.stop("doubt")
-        self._timers.start("answers", self.rules.answer_seconds, self._give_up_answers)
+        self._timers.start("answers", self.terms.answer_seconds, self._give_up_answers)
 
     def _give_up_answers(self) -> None:
         self._answer_unanswered()

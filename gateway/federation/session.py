@@ -33,7 +33,7 @@ from gateway.federation.verification import KeyQuestions
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.narration import Narrator
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.stream.facts import Role, ServerFacts
@@ -84,10 +84,10 @@ class StreamUser:
 class ServerSession:
     """One stream to or from another server."""
 
-    def __init__(self, connection: Connection, attempt: AttemptLog, dialback: Dialback, tools: SessionTools) -> None:
-        self.attempt = attempt
+    def __init__(self, connection: Connection, log: StreamLog, dialback: Dialback, tools: SessionTools) -> None:
+        self.log = log
         self.connection = connection
-        self.narrator = Narrator(attempt, tools.elsewhere, tools.keys)
+        self.narrator = Narrator(log, tools.elsewhere, tools.keys)
         self.narrator.connected(connection)
         self._dialback = dialback
         self._tools = tools
@@ -179,7 +179,7 @@ class ServerSession:
             data = b"".join([stanza.raw for stanza in batch])
         if self._managed is not None:
             data = self._managed.sending(batch, data)
-        self.attempt.stanzas("went out")
+        self.log.stanzas("went out")
         self.connection.write(data)
 
     # -- as a Session ------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class ServerSession:
         """Admit a batch, and read nothing more while its receivers have no room, or too much has come."""
         if self._life is not _HEARING:
             return None
-        self.attempt.stanzas("came in")
+        self.log.stanzas("came in")
         handled, error = self._tools.admission.admit(stanzas, self.facts)
         room = self._tools.admission.flush()
         if self._managed is not None:

@@ -244,7 +244,7 @@ class Border:
         """
         seen = Seen(stanza)
         for place in range(first, len(plan.steps)):
-            rule, quick_test, tests, judge = plan.steps[place]
+            rule, quick_test, tests, function = plan.steps[place]
             if place > first and quick_test is not None and not quick_test(stanza):
                 continue
             for test in tests:
@@ -255,8 +255,8 @@ class Border:
                     break
             else:
                 decision = rule.decision
-                if judge is not None:
-                    opinion: Any = self._ask(rule, judge, stanza)
+                if function is not None:
+                    opinion: Any = self._ask(rule, function, stanza)
                     if isinstance(opinion, Deferred):
                         opinion = yield opinion
                     if isinstance(opinion, Failure):
@@ -270,9 +270,9 @@ class Border:
                 self._take_note(rule, decision, seen, plan)
         return _PASSED
 
-    def _ask(self, rule: FilterRule, judge: Callable[[AddressedStanza], Any], stanza: AddressedStanza) -> Any:
+    def _ask(self, rule: FilterRule, function: Callable[[AddressedStanza], Any], stanza: AddressedStanza) -> Any:
         try:
-            return judge(stanza)
+            return function(stanza)
         except Exception:  # the operator's own code
             return Failure()
 

@@ -39,7 +39,7 @@ class AbuseContacts:
         self._ask = ask
         self._ours = ours
         self._seconds = seconds
-        self._known: Bounded[Domain, _Known] = Bounded(MOST_DOMAINS_ASKED)
+        self._known: Bounded[Domain, _AskedDomain] = Bounded(MOST_DOMAINS_ASKED)
 
     def find(self, domain: Domain, use: Use) -> None:
         """Call `use` with the contacts of a domain: at once, or when it has answered; never, if it does not answer."""
@@ -48,9 +48,9 @@ class AbuseContacts:
         if known is not None and known.contacts is not None and now - known.since < REMEMBERED_SECONDS:
             use(known.contacts)
         elif known is None or now - known.since >= ANSWER_SECONDS:
-            self._question(domain, _Known(now), use)
+            self._question(domain, _AskedDomain(now), use)
 
-    def _question(self, domain: Domain, asked: _Known, use: Use) -> None:
+    def _question(self, domain: Domain, asked: _AskedDomain, use: Use) -> None:
         self._known.put(domain, asked, family(domain))
 
         def answered(answer: AddressedStanza) -> None:
@@ -65,7 +65,7 @@ class AbuseContacts:
         )
 
 
-class _Known:
+class _AskedDomain:
     """A domain that was asked; `contacts` is None until it has answered."""
 
     __slots__ = ("contacts", "since")

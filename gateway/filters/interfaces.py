@@ -13,7 +13,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 Opinion = Decision | None
 """What a filter says of a stanza; None leaves it to the rules behind it."""
-Judge = Callable[[AddressedStanza], "Opinion | Deferred[Opinion]"]
+FilterFunction = Callable[[AddressedStanza], "Opinion | Deferred[Opinion]"]
 
 
 class IFilter(Interface):
@@ -24,8 +24,8 @@ class IFilter(Interface):
     exception is logged, and then `on_timeout` decides as well.
     """
 
-    def plan(pair: DomainPair) -> Judge | None:
-        """Return the judge of the stanzas between these domains; None if this filter does not apply to them.
+    def plan(pair: DomainPair) -> FilterFunction | None:
+        """Return what decides about the stanzas between these domains; None if this filter does not apply to them.
 
         The answer is remembered until the configuration or a list changes.
         """

@@ -18,14 +18,14 @@ from gateway.filters.conditions import (
     holds_for_all,
     tests_of,
 )
-from gateway.filters.interfaces import IFilter, Judge
+from gateway.filters.interfaces import FilterFunction, IFilter
 from gateway.filters.rules import ENDS, Act, Crossing, FilterRule
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import AddressedStanza
 
 
 class PlanStep(NamedTuple):
-    """One rule of a plan: its tests, and the judge of the stanza if the rule uses a filter written in Python.
+    """One rule of a plan: its tests, and the function of its filter, if that is written in Python.
 
     The tests are asked about a stanza that passes the quick test.
     """
@@ -33,7 +33,7 @@ class PlanStep(NamedTuple):
     rule: FilterRule
     quick_test: QuickTest | None
     tests: tuple[Test, ...]
-    judge: Judge | None
+    function: FilterFunction | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,13 +78,13 @@ class Planner:
             tests = tests_of(rule, pair, direction, self._around) if applies(rule, pair, direction) else None
             if tests is None:
                 continue
-            judge = None
+            function = None
             if rule.decision.act is Act.ASK:
-                judge = self._filters[rule.name].plan(pair)
-                if judge is None:
+                function = self._filters[rule.name].plan(pair)
+                if function is None:
                     continue
             quick_test, others = tests
-            yield PlanStep(rule, quick_test, others, judge)
+            yield PlanStep(rule, quick_test, others, function)
             if quick_test is None and not others and rule.decision.act in ENDS and not rule.dry_run:
                 return  # later rules never apply
 

@@ -17,16 +17,15 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
 from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
-DiscoIdentity = DirectoryIdentity
 ContactURIs = Callable[[], Mapping[str, Sequence[str]]]
-BOT: tuple[DiscoIdentity, ...] = (("client", "bot", ""),)
+BOT: tuple[DirectoryIdentity, ...] = (("client", "bot", ""),)
 
 
 @implementer(IDiscoverable)
 class Announced:
     """The identities and features of a domain beyond those of its handlers."""
 
-    def __init__(self, features: Sequence[str], identities: Sequence[DiscoIdentity]) -> None:
+    def __init__(self, features: Sequence[str], identities: Sequence[DirectoryIdentity]) -> None:
         self.features = tuple(features)
         self.identities = tuple(identities)
 
@@ -39,7 +38,7 @@ class Disco:
         self,
         handlers: Sequence[object],
         *,
-        identities: Sequence[DiscoIdentity] = (),
+        identities: Sequence[DirectoryIdentity] = (),
         items: Callable[[], Mapping[str, str]] = dict,
         contacts: ContactURIs = dict,
         directory: Directory | None = None,
@@ -88,7 +87,7 @@ class Disco:
             children = _items(node.listed(stanza.from_))
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {"node": name}, children))])
 
-    def _info(self, identities: Sequence[DiscoIdentity], contacts: Mapping[str, Sequence[str]]) -> list[Element]:
+    def _info(self, identities: Sequence[DirectoryIdentity], contacts: Mapping[str, Sequence[str]]) -> list[Element]:
         known = {DISCO_INFO, DISCO_ITEMS, *(one for handler in self._described for one in handler.features)}
         features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in sorted(known)]
         return [*_identities(identities), *features, *([_contact_form(contacts)] if any(contacts.values()) else [])]
@@ -98,7 +97,7 @@ class Disco:
         return _items([*known, *(self._directory.items if self._directory is not None else ())])
 
 
-def _identities(identities: Sequence[DiscoIdentity]) -> list[Element]:
+def _identities(identities: Sequence[DirectoryIdentity]) -> list[Element]:
     return [
         Element(DISCO_INFO, "identity", {"category": category, "type": kind, "name": name or None})
         for category, kind, name in identities

@@ -15,7 +15,7 @@ from gateway.bounds.tables import Bounded, family
 from gateway.routing.requests import RequestKey
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
-_Key = RequestKey | Stanza
+_WorkKey = RequestKey | Stanza
 
 
 class Begun(NamedTuple):
@@ -31,7 +31,7 @@ class OpenWork:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._begun: Bounded[_Key, Begun] = Bounded(most + 1)  # what makes room is answered by the owner
+        self._begun: Bounded[_WorkKey, Begun] = Bounded(most + 1)  # what makes room is answered by the owner
 
     def __len__(self) -> int:
         return len(self._begun)
@@ -68,5 +68,5 @@ class OpenWork:
         return next(self._begun.values(), None)
 
 
-def _key_of(stanza: Stanza) -> _Key:
+def _key_of(stanza: Stanza) -> _WorkKey:
     return (str(stanza.from_), str(stanza.to), stanza.id) if stanza.is_request else stanza

@@ -1,7 +1,7 @@
 """Domains with accounts: rosters, presence and messages for people (RFC 6121).
 
 domain.py          AccountDomain: the route, and where clients are bound; everything begins here
-interfaces.py      ISession: what a domain needs of a client's stream
+interfaces.py      IBoundClient: what a domain needs of a client's stream
 limits.py          the limits for one account
 account.py         an account and its resources, in memory
 accounts.py        which accounts are in memory

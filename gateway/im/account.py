@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from gateway.im.blocklist import BlockList
 from gateway.im.edits import attribute
-from gateway.im.interfaces import ISession
+from gateway.im.interfaces import IBoundClient
 from gateway.im.throttle import Throttle
 from gateway.im.work import WorkQueue
 from gateway.storage.records import RosterItem
@@ -38,7 +38,12 @@ class Resource:
     )
 
     def __init__(
-        self, account: Account, address: Address, session: ISession, unflushed: dict[ISession, None], throttle: Throttle
+        self,
+        account: Account,
+        address: Address,
+        session: IBoundClient,
+        unflushed: dict[IBoundClient, None],
+        throttle: Throttle,
     ) -> None:
         self.account = account
         self.address = address

@@ -46,7 +46,7 @@ class Delegates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Request:
+class _PassedOn:
     """A request that was passed on: with the recipient that it stands for, to a component, until a time."""
 
     stanza: AddressedStanza
@@ -55,7 +55,7 @@ class _Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Announced:
+class _AnnouncedFeatures:
     """What a component announces for a namespace, and until when we need not ask again."""
 
     children: Sequence[Element] = ()
@@ -73,11 +73,11 @@ class Delegation:
         self._router = router
         self._clock = clock
         self._tokens = tokens
-        self._waiting: Bounded[str, _Request] = Bounded(MOST_DELEGATED)
+        self._waiting: Bounded[str, _PassedOn] = Bounded(MOST_DELEGATED)
         self._patience = Timer(clock)
         self._soon = Timer(clock)
         self._new: dict[Domain, None] = {}  # components that have just been attached
-        self._announced: dict[tuple[Domain, str], _Announced] = {}
+        self._announced: dict[tuple[Domain, str], _AnnouncedFeatures] = {}
 
     def stop(self) -> None:
         """Answer what waits, because the gateway shuts down."""
@@ -108,7 +108,7 @@ class Delegation:
         while len(self._waiting) >= MOST_DELEGATED and (crowding := self._waiting.first_to_go()) is not None:
             self._fail(crowding, "too many requests wait for the component that answers them")
         until = self._clock.seconds() + ANSWER_SECONDS
-        asked = _Request(stanza=to_recipient(stanza, target), component=component, until=until)
+        asked = _PassedOn(stanza=to_recipient(stanza, target), component=component, until=until)
         sender = stanza.from_
         cause = sender.bare if sender.domain == self._address.domain else family(sender.domain)
         self._waiting.put(id_, asked, cause)
@@ -168,7 +168,7 @@ class Delegation:
     def _ask(self, component: Domain, node: str) -> None:
         before = self._announced.get((component, node))
         until = self._clock.seconds() + UNANNOUNCED_SECONDS
-        self._announced[component, node] = _Announced(children=before.children if before else (), until=until)
+        self._announced[component, node] = _AnnouncedFeatures(children=before.children if before else (), until=until)
         query = Element(DISCO_INFO, "query", {"node": node})
         attributes = {"type": "get", "id": self._tokens(), "from": self._address.full, "to": component}
         question = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [query]))
@@ -183,7 +183,7 @@ class Delegation:
         is_result = answer.type == "result" and query is not None
         children = [*filter(_is_announcement, query.elements())] if is_result and query is not None else []
         until = self._clock.seconds() + (ANNOUNCED_SECONDS if is_result else UNANNOUNCED_SECONDS)
-        self._announced[component, node] = _Announced(children=children, until=until)
+        self._announced[component, node] = _AnnouncedFeatures(children=children, until=until)
 
     def announced(self, own: Sequence[Element], *, of_account: bool = False) -> list[Element]:
         """Return what is announced of the domain or of an account: `own`, changed by what is delegated (§7.2)."""
@@ -228,7 +228,7 @@ def _wrapped(iq: Element) -> Element:
     return Element(DELEGATION, "delegation", {}, [Element(FORWARD, "forwarded", {}, [iq])])
 
 
-def _unwrapped(asked: _Request, answer: AddressedStanza) -> AddressedStanza:
+def _unwrapped(asked: _PassedOn, answer: AddressedStanza) -> AddressedStanza:
     """Return the answer that a component has wrapped, with the addresses of the request that it answers.
 
     Raise StanzaError if it has refused, or answers anything else than it was asked.

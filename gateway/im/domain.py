@@ -25,7 +25,7 @@ from gateway.im.blocking import Blocked
 from gateway.im.delegated import Delegates, Delegation
 from gateway.im.delivery import FOR_THE_PRESENT
 from gateway.im.failures import explain
-from gateway.im.interfaces import ISession
+from gateway.im.interfaces import IBoundClient
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
@@ -68,7 +68,7 @@ class AccountDomain:
         self._clock = clock
         self._tokens = tokens
         self._limits = limits
-        self._unflushed: dict[ISession, None] = {}
+        self._unflushed: dict[IBoundClient, None] = {}
         self._accounts = Accounts(domain, store, limits, self._resumed)
         self._delegation = Delegation(
             delegates=delegates or Delegates(), domain=domain, router=router, clock=clock, tokens=tokens
@@ -180,7 +180,7 @@ class AccountDomain:
 
     # Clients
 
-    def bind(self, account: Address, session: ISession, resource: str | None = None) -> Resource:
+    def bind(self, account: Address, session: IBoundClient, resource: str | None = None) -> Resource:
         """Bind a client's stream to a resource of an account that it has proved to be its own (RFC 6120 §7).
 
         The resource gets the name that the client asks for, or another if that one is taken (§7.7.2.2). Its stanzas are

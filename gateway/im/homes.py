@@ -46,7 +46,7 @@ Claim = Callable[[Sequence[tuple[int, int]]], None]
 Cleared = Callable[[], "Deferred[None] | None"]
 
 
-class _Held(NamedTuple):
+class _HeldStanza(NamedTuple):
     stanza: AddressedStanza
     since: float
 
@@ -93,7 +93,7 @@ class Homes:
         self._clock = clock
         self._crossed = crossed
         self._outflows: dict[str, Outflow] = {}
-        self._homeless: dict[int, deque[_Held]] = {}  # by shard
+        self._homeless: dict[int, deque[_HeldStanza]] = {}  # by shard
         self._causes: Counter[str] = Counter()  # of what is homeless, by sending domain
         self._look_soon = Timer(clock)
         self._owned: dict[int, int] = {}  # the epoch in which each of our shards is ours
@@ -192,10 +192,10 @@ class Homes:
         """Look for the next home of what a node has not taken over that is gone."""
         outflow = self._outflows.pop(node)
         outflow.shut()
-        self._again([_Held(stanza, self._clock.seconds()) for stanza in [*left, *outflow.take_all()]])
+        self._again([_HeldStanza(stanza, self._clock.seconds()) for stanza in [*left, *outflow.take_all()]])
         self._look_again()
 
-    def _again(self, held: Sequence[_Held]) -> None:
+    def _again(self, held: Sequence[_HeldStanza]) -> None:
         for stanza, since in held:
             if not self._takes(shard_of(stanza.to.bare), stanza, since):
                 self._pass_on(stanza)
@@ -209,20 +209,20 @@ class Homes:
             self._router.bounce(stanza, _TOO_MANY)
             return
         self._causes[cause] += 1
-        self._homeless.setdefault(shard, deque()).append(_Held(stanza, since))
+        self._homeless.setdefault(shard, deque()).append(_HeldStanza(stanza, since))
         self._look_again()
 
     def _look_again(self) -> None:
         if not self._look_soon.is_running:
             self._look_soon.start(LOOK_SECONDS, self._look)
 
-    def _release(self, shard: int) -> list[_Held]:
+    def _release(self, shard: int) -> list[_HeldStanza]:
         held = self._homeless.pop(shard)
         for each in held:
             self._forget(each)
         return list(held)
 
-    def _forget(self, each: _Held) -> None:
+    def _forget(self, each: _HeldStanza) -> None:
         cause = family(each.stanza.from_.domain)
         self._causes[cause] -= 1
         if not self._causes[cause]:

@@ -1,4 +1,4 @@
-"""ISession: everything that a domain with accounts needs from a client's stream.
+"""IBoundClient: everything that a domain with accounts needs from a client's stream.
 
 It has two providers: the stream of a client port, and a recording one for tests. With XEP-0198 a session outlives its
 connection: the client room keeps it, still takes stanzas for it, and ends it when it can no longer be resumed.
@@ -16,7 +16,7 @@ from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza
 
 
-class ISession(Interface):
+class IBoundClient(Interface):
     """A client's stream with a bound resource. It never calls back into the domain while it is being called."""
 
     def deliver(stanza: AddressedStanza) -> None:

@@ -40,7 +40,7 @@ from gateway.net.dial.dialling import Build, dial
 from gateway.net.dns.targets import Target
 from gateway.net.dns.tlsa import TLSASet
 from gateway.net.tls.session import peer_chain
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, StreamErrorReceived, StreamOpened
 from gateway.stream.facts import Role, ServerFacts, Terms
@@ -271,7 +271,7 @@ class _VisitSession:
     def __init__(
         self, connection: StreamProtocol, reactor: IReactor, *, asks: bool, words: bytes, answers: int
     ) -> None:
-        self.attempt = AttemptLog(lambda notice: None, reactor.seconds, 0, Direction.OUT)
+        self.log = StreamLog(lambda notice: None, reactor.seconds, 0, Direction.OUT)
         self.seen = SeenStream()
         self.secured: Secured | None = None
         self.chain: tuple[x509.Certificate, ...] = ()

@@ -32,7 +32,7 @@ from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.service_records import FOR_CLIENTS
 from gateway.net.dns.targets import Target
 from gateway.net.tls.contexts import TLSContexts
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.stream.budget import Budget
 from gateway.stream.facts import ClientFacts, Means, Role, Terms
 from gateway.stream.header import StreamHeader
@@ -128,7 +128,7 @@ class Visit:
         self._note(step)
 
     def _new_session(self, connection: Connection) -> LoginSession:
-        attempt = AttemptLog(
+        attempt = StreamLog(
             lambda notice: None,  # the session itself reports each step
             self._login_tools.reactor.seconds,
             next(self._numbers),

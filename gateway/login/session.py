@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.login.messaging import Messaging
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import StreamLog
 from gateway.stream.events import (
     ClientBound,
     CloseTransport,
@@ -36,14 +36,14 @@ class LoginSession:
     def __init__(
         self,
         connection: Connection,
-        attempt: AttemptLog,
+        log: StreamLog,
         make_messaging: Callable[[Address, Connection], Messaging],
         compute: Callable[[Compute], Deferred[Computed]],
         note: Callable[[str], None],
     ) -> None:
         """`make_messaging` is called with our new address when stanzas may pass; `note` is called with each step."""
         self.connection = connection
-        self.attempt = attempt
+        self.log = log
         self.messaging: Messaging | None = None
         self.entered: Deferred[Messaging] = Deferred()
         self.gone: Deferred[str] = Deferred()

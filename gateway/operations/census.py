@@ -10,7 +10,7 @@ from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.stream.facts import Facts, Role
-from gateway.stream.sessions import AttemptRecord
+from gateway.stream.sessions import StreamRecord
 
 StreamLabels = tuple[str, str, str, str, str, str]
 """Direction, kind, state, proof of theirs, proof of ours, and TLS version of a stream."""
@@ -24,8 +24,8 @@ class ConnectionCounts:
         self.between: Counter[tuple[str, str]] = Counter()
         self.clients: Counter[str] = Counter()
         for connection in self.connections:
-            facts, attempt = connection.stream.facts, attempt_of(connection)
-            kind = attempt.kind if attempt is not None else Kind.CLIENT
+            facts, log = connection.stream.facts, log_of(connection)
+            kind = log.kind if log is not None else Kind.CLIENT
             if kind == Kind.CLIENT:
                 self.clients[facts.local or ""] += 1
             elif kind != Kind.COMPONENT and facts.remote is not None:
@@ -49,8 +49,8 @@ class Census(ConnectionCounts):
 def labels_of(connection: StreamProtocol) -> StreamLabels:
     """Return the labels of the stream on a connection."""
     facts: Facts = connection.stream.facts
-    attempt = attempt_of(connection)
-    kind = attempt.kind if attempt is not None else Kind.CLIENT
+    log = log_of(connection)
+    kind = log.kind if log is not None else Kind.CLIENT
     proofs = proofs_on(facts)
     tls = facts.tls.version if facts.tls else "none"
     return direction_of(facts), kind, connection.stream.state.value, proofs.they_to_us, proofs.we_to_them, tls
@@ -61,6 +61,6 @@ def direction_of(facts: Facts) -> Direction:
     return Direction.OUT if facts.role is Role.INITIATING else Direction.IN
 
 
-def attempt_of(connection: StreamProtocol) -> AttemptRecord | None:
+def log_of(connection: StreamProtocol) -> StreamRecord | None:
     """Return the record of the stream on a connection; None once the connection is lost."""
-    return connection.session.attempt if connection.session is not None else None
+    return connection.session.log if connection.session is not None else None

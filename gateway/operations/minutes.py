@@ -95,14 +95,10 @@ class Minutes:
         before, self._read = self._read, {}
         for connection in self._connections():
             session = connection.session
-            if (
-                session is None
-                or connection.stream.facts.remote is None
-                or session.attempt.kind not in _BETWEEN_SERVERS
-            ):
+            if session is None or connection.stream.facts.remote is None or session.log.kind not in _BETWEEN_SERVERS:
                 continue
             carried = connection.bytes_in + connection.bytes_out
-            number = session.attempt.number
+            number = session.log.number
             self._read[number] = carried
             if carried != (read := before.get(number, 0)):
                 self._carried(connection.stream.facts.remote, carried - read)

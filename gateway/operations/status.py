@@ -25,7 +25,7 @@ from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import Direction
 from gateway.notices.notices import counted
-from gateway.operations.census import Census, ConnectionCounts, attempt_of, labels_of
+from gateway.operations.census import Census, ConnectionCounts, labels_of, log_of
 from gateway.operations.history import History
 from gateway.operations.peers import OtherDomains, PeerSources, waits_by_domain
 from gateway.operations.status_records import (
@@ -280,14 +280,14 @@ class StatusReader:
         direction, kind, state, *_, tls = labels_of(connection)
         proofs = proofs_on(facts)
         client = facts.client if isinstance(facts, ClientFacts) else None
-        attempt = attempt_of(connection)
+        log = log_of(connection)
         return StreamStatus(
-            number=attempt.number if attempt else 0,
+            number=log.number if log else 0,
             kind=kind,
             direction=direction,
             state=state,
             local=facts.local or "",
-            remote=str(client or facts.remote or (attempt.remote if attempt else "")),
+            remote=str(client or facts.remote or (log.remote if log else "")),
             address=connection.peer_address,
             both_ways=not isinstance(facts, ServerFacts) or facts.bidirectional,
             they_to_us=proofs.they_to_us,
@@ -297,7 +297,7 @@ class StatusReader:
             tls=tls,
             cipher=facts.tls.cipher if facts.tls else "",
             certificate=facts.certificate.description if facts.certificate else "",
-            began=attempt.began if attempt else self._observed.started_at,
+            began=log.began if log else self._observed.started_at,
             bytes_in=connection.bytes_in,
             bytes_out=connection.bytes_out,
             idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),

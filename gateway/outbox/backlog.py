@@ -98,12 +98,12 @@ class Waiting(AddressedStanza):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepRules:
-    """Which stanzas are kept, and for how long; and what may wait behind them."""
+class KeepTerms:
+    """The terms of keeping: which stanzas are kept, and for how long; and what may wait behind them."""
 
     level: str = "no"
     hours: float = 24
-    silence_seconds: float = 65
+    silence_seconds: float = 65  # anything written longer ago has arrived, or the stream has been given up
     patience: float = 30  # seconds that a stanza which is not kept waits for those before it
     most_followers: int = 10_000
 
@@ -112,7 +112,7 @@ class BacklogOwner(Protocol):
     """The route that owns a backlog."""
 
     @property
-    def keep_rules(self) -> KeepRules: ...
+    def keep_terms(self) -> KeepTerms: ...
     @property
     def asks_for_several(self) -> bool:
         """Return whether one ping serves several backlogs, so that each requests it at the end of a turn."""
@@ -260,7 +260,7 @@ class KeptBacklog:
         barrier = self._newest if self._puts.is_complete else None
         if insist:
             self._followers.insist(stanza, put=self._puts.asked, since=self._now, barrier=barrier)
-        elif len(self._followers) >= self._owner.keep_rules.most_followers or not self._followers.add(
+        elif len(self._followers) >= self._owner.keep_terms.most_followers or not self._followers.add(
             stanza, put=self._puts.asked, since=self._now, barrier=barrier
         ):
             return False
@@ -273,7 +273,7 @@ class KeptBacklog:
 
     def _watch_followers(self) -> None:
         if self._followers and not self._impatience.is_running:
-            self._impatience.start(self._owner.keep_rules.patience, self._lose_patience)
+            self._impatience.start(self._owner.keep_terms.patience, self._lose_patience)
 
     @property
     def following(self) -> int:
@@ -290,7 +290,7 @@ class KeptBacklog:
         return [*came_back, *self._followers.take_all()]
 
     def _lose_patience(self) -> None:
-        clock, patience = self._keeper.clock, self._owner.keep_rules.patience
+        clock, patience = self._keeper.clock, self._owner.keep_terms.patience
         while (since := self._followers.since) is not None and clock.seconds() - since >= patience:
             text = f"what was sent to {self.pair.target} before this has not been delivered yet"
             self._owner.bounce(self._followers.pop(), StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, text))
@@ -328,7 +328,7 @@ class KeptBacklog:
         raws = [stanza.raw for stanza in stanzas]
         size = sum(map(len, raws))
         accepted = self._keeper.time_of_day()
-        expires = accepted + self._owner.keep_rules.hours * 3600
+        expires = accepted + self._owner.keep_terms.hours * 3600
         self._putting_bytes += size
         if self._spilled is not None:
             self._spilled += size
@@ -409,7 +409,7 @@ class KeptBacklog:
         self._streams += 1
         self._stream = self._streams
         means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
-        self.settlement = Settlement(means, self._owner.keep_rules.silence_seconds)
+        self.settlement = Settlement(means, self._owner.keep_terms.silence_seconds)
         self._read_upto = 0
         self._is_unread = self._keeper.waiting(self.pair) > 0
         self._is_reading = self._is_blocked = False
@@ -495,7 +495,7 @@ class KeptBacklog:
         if self.settlement is not None:
             self._keeper.counts["maybe_twice"] += self.settlement.broke() if not resuming else 0
         fresh: list[tuple[Keep, AddressedStanza]] = []
-        if self._keeper.takes and self._owner.keep_rules.level != "no":
+        if self._keeper.takes and self._owner.keep_terms.level != "no":
             plain = [each for each in unacknowledged if type(each) is not Waiting and id(each) not in self._adopting]
             fresh = [(keep, each) for each in plain if (keep := keeping(each)) is not Keep.NO]
         self._adopting = set()
@@ -584,7 +584,7 @@ class KeptBacklog:
         """Return whether nothing is left to be sent, and nobody is to be told so."""
         if self._page or self._is_unread or self._is_reading or self._followers:
             return False
-        return self._owner.keep_rules.level == "all"
+        return self._owner.keep_terms.level == "all"
 
     @property
     def head(self) -> int | None:
@@ -762,7 +762,7 @@ class KeptBacklog:
             self._send()
 
     def _look_whether_caught_up(self) -> None:
-        is_open = self.flight.window.step is None and self._owner.keep_rules.level != "all"
+        is_open = self.flight.window.step is None and self._owner.keep_terms.level != "all"
         if is_open and not (self._gathered or self._putting_bytes or self._is_reading or self._followers):
             self._spilled = None
             self._release()

@@ -19,7 +19,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.outbox.backlog import KeepRules, KeptBacklog
+from gateway.outbox.backlog import KeepTerms, KeptBacklog
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.flight import Flight
 from gateway.outbox.keeper import Keeper
@@ -43,7 +43,7 @@ class BacklogsOwner(Protocol):
     """The route that owns these backlogs."""
 
     @property
-    def keep_rules(self) -> KeepRules: ...
+    def keep_terms(self) -> KeepTerms: ...
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Tell a sender that this is the end of a stanza."""
 
@@ -88,7 +88,7 @@ class Backlogs:
     @property
     def is_in_the_way(self) -> bool:
         """Return whether a new stanza may have to go through the disk, although the stream has room."""
-        level = self.owner.keep_rules.level
+        level = self.owner.keep_terms.level
         return self.state is StreamState.LOOKING or bool(self._behind) or level == "all" or self._is_held
 
     @property
@@ -117,11 +117,11 @@ class Backlogs:
         pair = DomainPair(stanza.from_.domain, self.target)
         backlog = self._of.get(pair)
         if self.state is not StreamState.CLOSED and pair not in self._behind:
-            level = self.owner.keep_rules.level
+            level = self.owner.keep_terms.level
             is_wanted = level == "all" or (level != "no" and self._is_held)
             if not is_wanted and not (self.state is StreamState.LOOKING and self.keeper.waiting(pair)):
                 return False
-        elif backlog is None and self.owner.keep_rules.level == "no" and not self.keeper.waiting(pair):
+        elif backlog is None and self.owner.keep_terms.level == "no" and not self.keeper.waiting(pair):
             return False
         if keeping(stanza) is not Keep.NO:
             return self._gather(backlog or self._backlog_of(pair), stanza)
@@ -300,8 +300,8 @@ class _OfPair:
         self.remember_only = owner.remember_only
 
     @property
-    def keep_rules(self) -> KeepRules:
-        return self._backlogs.owner.keep_rules
+    def keep_terms(self) -> KeepTerms:
+        return self._backlogs.owner.keep_terms
 
     @property
     def asks_for_several(self) -> bool:

@@ -56,7 +56,7 @@ class Settled:
 
 
 @dataclass(kw_only=True)
-class _Batch:
+class _SettledBatch:
     upto: int
     count: int
     begun: float
@@ -72,7 +72,7 @@ class Settlement:
         self.in_flight = 0  # written and not settled
         self.read_upto = 0  # the other side has read everything up to this number
         self._silence = silence_seconds
-        self._batches: deque[_Batch] = deque()  # unsettled, oldest first
+        self._batches: deque[_SettledBatch] = deque()  # unsettled, oldest first
         self._asked_upto = 0
         self._asked_at = 0.0
         self._graces: deque[tuple[int, float]] = deque()  # each read up to a number, and since when
@@ -89,7 +89,7 @@ class Settlement:
         if last is not None and now - last.begun < _GATHER_SECONDS and last.upto != self._asked_upto:
             last.upto, last.count, last.written = upto, last.count + count, now
         else:
-            self._batches.append(_Batch(upto=upto, count=count, begun=now, written=now))
+            self._batches.append(_SettledBatch(upto=upto, count=count, begun=now, written=now))
         if self.state is SettlementState.IDLE:
             self.state = SettlementState.WRITTEN
 

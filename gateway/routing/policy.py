@@ -78,8 +78,8 @@ ShutOut = Callable[[Domain], str]
 """Returns why nothing from a domain is accepted, for the log; empty if something may be."""
 
 
-class OutsideRules:
-    """The rules for the ports for other domains' servers, and for the streams that we open to them."""
+class OutsidePolicy:
+    """The policy of the ports for other domains' servers, and of the streams that we open to them."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor, shut_out: ShutOut = lambda _: "") -> None:
         self._domains = domains
@@ -130,8 +130,8 @@ class OutsideRules:
         return self._domains.is_own(domain)
 
 
-class RelayRules:
-    """The rules for the inside port: towards relayed servers we act for all other domains."""
+class RelayPolicy:
+    """The policy of the inside port: towards relayed servers we act for all other domains."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor) -> None:
         self._domains = domains

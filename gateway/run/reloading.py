@@ -176,12 +176,12 @@ class Reload:
         opened: list[Listening],
     ) -> list[Deferred[None]]:
         """Return the ends of the handlers that are gone."""
-        rules, served, routes_out = self._shared.rules, self._served, self._routing.routes
+        in_force, served, routes_out = self._shared.in_force, self._served, self._routing.routes
         ends: list[Deferred[None]] = []
-        rules.replace(new)
+        in_force.replace(new)
         self._shared.levels.configure(new.log.level)
         self._filters.replace(new, filters)
-        self._trust.renew(material, rules.tls)
+        self._trust.renew(material, in_force.tls)
         for name in (*served.components, *served.handlers, *served.singles):
             if isinstance(new.domains.get(name), _SERVED_HERE):
                 continue
@@ -195,7 +195,7 @@ class Reload:
             served.attach(name, route)
         self._tell_privileges(new, served.components.keys() - routes.keys())
         for route in routes_out:
-            route.rules = rules.route_rules(route.pair.target)
+            route.terms = in_force.route_terms(route.pair.target)
             if route.pair.sender in new.domains:
                 route.reopen()
             elif route.pair.sender in self._old.domains:
@@ -239,7 +239,7 @@ class Reload:
 
     def _close_what_is_not_allowed(self) -> Iterator[int]:
         """Yield how many streams were closed for each open connection: one or none."""
-        rules = self._shared.rules
+        in_force = self._shared.in_force
         now = datetime.now(UTC)
         for connection in self._connections():
             facts = connection.stream.facts
@@ -248,10 +248,10 @@ class Reload:
             certificate = judge_peer(self._trust.judge, connection.transport, now) if facts.encrypted else None
             if certificate is not None and isinstance(facts.certificate, CertificateVerdict):
                 certificate = certificate.with_attestations(*facts.certificate.attestations)
-            terms = rules.terms_with(facts.remote) if facts.remote is not None else None
+            terms = in_force.terms_with(facts.remote) if facts.remote is not None else None
             if facts.role is Role.RECEIVING and facts.remote is not None and self._filters.shut_out(facts.remote):
                 terms = None
-            error = review(facts, certificate, terms, partial(rules.speaks_for, facts.remote))
+            error = review(facts, certificate, terms, partial(in_force.speaks_for, facts.remote))
             if error is not None:
                 connection.close(error)
             yield int(error is not None)

@@ -49,10 +49,10 @@ async def close_in_order(connections: Iterable[StreamProtocol], clock: IReactorT
 def _turn(connection: StreamProtocol) -> int:
     if connection.session is None:
         return 1
-    attempt = connection.session.attempt
-    if attempt.kind in (Kind.COMPONENT, Kind.CLIENT):
+    log = connection.session.log
+    if log.kind in (Kind.COMPONENT, Kind.CLIENT):
         return 1
-    return 0 if attempt.direction is Direction.IN and not ServerFacts.of(connection.stream.facts).bidirectional else 2
+    return 0 if log.direction is Direction.IN and not ServerFacts.of(connection.stream.facts).bidirectional else 2
 
 
 async def _close_with_room(connection: StreamProtocol) -> None:

@@ -50,7 +50,7 @@ def _deferred(
 
 
 @dataclass(kw_only=True)
-class _Account:
+class _AccountData:
     """Everything that belongs to one account."""
 
     epoch: str
@@ -100,7 +100,7 @@ class MemoryStore:
     def __init__(self, *, token: Callable[[], str], limits: StoreLimits) -> None:
         self._token = token
         self._limits = limits
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, _AccountData] = {}
         self._values: dict[str, dict[str, bytes]] = {}
         self._ids = count(1)
         self._closed = False
@@ -113,7 +113,7 @@ class MemoryStore:
     def add_account(self, account: str, keys: Collection[ScramKeys]) -> None:
         if account in self._accounts:
             raise AccountExists(account)
-        self._accounts[account] = _Account(epoch=self._token(), keys=_by_hash(keys))
+        self._accounts[account] = _AccountData(epoch=self._token(), keys=_by_hash(keys))
 
     @_deferred
     def delete_account(self, account: str) -> None:
@@ -253,7 +253,7 @@ class MemoryStore:
             key: content for key, content in sorted(self._values.get(service, {}).items()) if key.startswith(prefix)
         }
 
-    def _find(self, account: str) -> _Account:
+    def _find(self, account: str) -> _AccountData:
         if account not in self._accounts:
             raise NoSuchAccount(account)
         return self._accounts[account]

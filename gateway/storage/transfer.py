@@ -90,13 +90,13 @@ def _copied(source: Side, target: Side, tables: Sequence[Table]) -> Iterator[Cop
             raise NotMigrated(f"{target.place} has rows in its table {table.name}: name a database with nothing in it")
     for table in tables:
         target.connection.execute(f"DELETE FROM {table.name}")  # what is not worth copying
-        sent = _Tally(table)
+        sent = _RowDigest(table)
         for rows in _slices(source.connection, table):
             _check_names(rows, table, source, target)
             target.connection.executemany(_insert(table), list(sent.counted(rows)))
         if table.counter:
             target.set_counter(table, source.counter(table))
-        found = _Tally(table)
+        found = _RowDigest(table)
         for rows in _slices(target.connection, table):
             list(found.counted(rows))
         if (sent.rows, sent.digest) != (found.rows, found.digest):
@@ -124,7 +124,7 @@ def _check_names(rows: Sequence[Sequence[Any]], table: Table, source: Side, targ
             )
 
 
-class _Tally:
+class _RowDigest:
     """Counts and digests the rows of a table."""
 
     def __init__(self, table: Table) -> None:

@@ -113,7 +113,7 @@ class Skipping:
         return self._count.forget()
 
 
-class UnderWay:
+class IncompleteElement:
     """The element that was incomplete when the buffer ended; reading continues where it stopped."""
 
     def __init__(self, name: bytes | None, resume: int) -> None:

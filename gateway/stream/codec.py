@@ -16,8 +16,8 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
-from gateway.stream.budget import Budget, OverBudget, Skipping, UnderWay
-from gateway.stream.expat import XMLJudge
+from gateway.stream.budget import Budget, IncompleteElement, OverBudget, Skipping
+from gateway.stream.expat import XMLChecker
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, ClosingTag, Count, search
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.scope import Scope
@@ -101,15 +101,15 @@ class Codec:
         self._read_address = addresses.read_canonical
         self._aliases = content_aliases
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
-        self._judge = XMLJudge()
+        self._checker = XMLChecker()
         self._fault: StreamError | None = None
         self._buffer: bytes | bytearray = b""  # with the unfinished element, if any, at its start
-        self._offset = 0  # of the buffer's first byte in all that was fed to the judge
+        self._offset = 0  # of the buffer's first byte in all that was fed to the checker
         self._position = 0  # in the buffer, up to which items have been taken
         self._looked_through: bytes | None = None  # the buffer when it was last searched for borrowing
         self._may_borrow = False
         self._trees: TreeReader | None = None  # for the buffer's content
-        self._under_way: UnderWay | None = None
+        self._under_way: IncompleteElement | None = None
         self._skipping: Skipping | None = None  # instead of `_under_way`
         self._scope = _NO_SCOPE
         self._rooted = False
@@ -136,9 +136,9 @@ class Codec:
         try:
             if len(self._buffer) - self._position > self.budget.stanza_bytes:
                 raise stream_error(Fault.ENDLESS, "too much was sent before an answer")
-            self._judge.most_attributes = self.budget.attributes
+            self._checker.most_attributes = self.budget.attributes
             self._append(data)
-            self._judge.feed(data)
+            self._checker.feed(data)
         except StreamError as error:
             fault = error
         else:
@@ -151,7 +151,7 @@ class Codec:
             self._known = known_word(data, self._scope.start_tag, self.budget)
         elif opening := known_opening(data, self.budget):
             self._begin(opening)
-            self._judge = XMLJudge.of_document(self._scope.start_tag)
+            self._checker = XMLChecker.of_document(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
         return self._known is not None
 
@@ -164,7 +164,7 @@ class Codec:
             self._buffer = bytearray(self._buffer + data)
 
     def _stop_at(self, fault: StreamError) -> None:
-        """Read nothing beyond the fault. It may be inside a token: a new judge determines which bytes before it are
+        """Read nothing beyond the fault. It may be inside a token: a new checker determines which bytes before it are
         whole.
         """
         self._fault = fault
@@ -179,7 +179,7 @@ class Codec:
             self._drop_from_fault()
 
     def _drop_from_fault(self) -> None:
-        good = max(0, self._judge.passed - self._offset)
+        good = max(0, self._checker.passed - self._offset)
         self._closing_tag.look_at(bytes(self._buffer[good:]))
         self._buffer = bytes(self._buffer[:good])
 
@@ -197,7 +197,7 @@ class Codec:
         self._closing_tag.is_found |= ahead.is_found
         self._known = self._fault = self._under_way = self._trees = None
         self._buffer, self._position = b"", 0
-        self._judge = XMLJudge()
+        self._checker = XMLChecker()
 
     def take(self, at_most: int = -1) -> list[Item]:
         """Return complete items, in order, up to the first element that is not a stanza; [] if there are none.
@@ -233,7 +233,7 @@ class Codec:
 
     def _look_for_root(self) -> None:
         buffer = bytes(self._buffer)
-        opening = read_opening(self._judge, buffer, self.budget)
+        opening = read_opening(self._checker, buffer, self.budget)
         if opening is None:
             self.budget.check_size(len(buffer))
         else:
@@ -255,16 +255,16 @@ class Codec:
         """Return whether there is anything new since the last look, or the element that was incomplete then is
         complete.
         """
-        passed = self._judge.passed - self._offset
+        passed = self._checker.passed - self._offset
         if self._skipping is not None:
             if not self._has_skipped(passed):
                 return False
-            passed = self._judge.passed - self._offset
+            passed = self._checker.passed - self._offset
         if self._under_way is None:
             if passed <= self._position:  # at most an unfinished tag
                 self.budget.check_size(len(self._buffer) - self._position)
             return passed > self._position
-        if self._under_way.is_complete(self._buffer, passed, counts=self._judge.saw_cdata):
+        if self._under_way.is_complete(self._buffer, passed, counts=self._checker.saw_cdata):
             self._under_way = None
             return True
         self._under_way.check(self._buffer, self.budget, passed)
@@ -272,7 +272,7 @@ class Codec:
 
     def _take_elements(self, items: list[Item], at_most: int) -> None:
         buffer = self._buffer = bytes(self._buffer)
-        passed = self._judge.passed - self._offset
+        passed = self._checker.passed - self._offset
         if self._looked_through is not buffer:
             self._looked_through = buffer
             self._may_borrow = self._scope.may_be_borrowed_from(buffer)
@@ -285,7 +285,7 @@ class Codec:
                     break
                 if (
                     at_most < 0
-                    and not self._judge.saw_cdata
+                    and not self._checker.saw_cdata
                     and self._take_usual_stanzas(items, buffer, passed, may_borrow)
                 ):
                     continue
@@ -353,7 +353,7 @@ class Codec:
             end = UNUSUAL
         elif tag[7]:
             end = tag.end()
-        elif self._judge.saw_cdata:  # inside CDATA, text may look like tags
+        elif self._checker.saw_cdata:  # inside CDATA, text may look like tags
             end = UNUSUAL
         else:
             name = tag[1]
@@ -362,7 +362,7 @@ class Codec:
             name = None
             end = Count().end(buffer, position, passed)
         if end == INCOMPLETE:
-            self._under_way = UnderWay(name, passed - position)
+            self._under_way = IncompleteElement(name, passed - position)
             return None
         raw = buffer[position:end]
         flawed = self._over_budget(raw)
@@ -392,7 +392,7 @@ class Codec:
     def _skip(self, items: list[Item], fault: OverBudget) -> None:
         """Return only the start tag of an unfinished element that is over budget, and keep nothing of the rest."""
         self._cut()
-        passed = self._judge.passed - self._offset
+        passed = self._checker.passed - self._offset
         flawed = self._start_tag_alone(bytes(self._buffer), passed, fault)
         if flawed is None:
             self._fault = fault
@@ -433,7 +433,7 @@ class Codec:
         if self._under_way is not None:
             self._under_way.check(self._buffer, self.budget, passed)
         elif not self._buffer:
-            self._judge.saw_cdata = False
+            self._checker.saw_cdata = False
         if self._offset > _FORGET_AFTER and self._fault is None:
             # expat keeps every name that it has ever seen, so a peer could fill our memory with names.
             self._renew_judge()
@@ -441,15 +441,15 @@ class Codec:
     def rest(self) -> None:
         """Drop the parser while the stream is idle, unless something is half read, which only this parser knows."""
         if self._rooted and not (self._ended or self._buffer or self._fault or self._skipping):
-            self._judge.rest(self._scope.start_tag)
+            self._checker.rest(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
 
     def _renew_judge(self) -> None:
         start_tag = self._scope.start_tag if self._rooted else b""
-        self._judge, self._offset = XMLJudge(), len(start_tag)
-        self._judge.most_attributes = self.budget.attributes
+        self._checker, self._offset = XMLChecker(), len(start_tag)
+        self._checker.most_attributes = self.budget.attributes
         for known in (start_tag, bytes(self._buffer)):
-            self._judge.feed(known)
+            self._checker.feed(known)
 
     def _stanza(
         self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes

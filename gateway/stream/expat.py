@@ -1,4 +1,4 @@
-"""XMLJudge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has accepted the bytes.
+"""XMLChecker: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has accepted the bytes.
 
 Once the root has been seen it runs without element handlers: it only has to check well-formedness, namespaces, and
 forbidden XML, and handlers for forbidden XML cost nothing while they are not called.
@@ -40,7 +40,7 @@ _FAULTS = {
 }
 
 
-class XMLJudge:
+class XMLChecker:
     """One document: `feed` it; it raises StreamError, and `passed` counts the bytes accepted so far.
 
     That includes the unfinished token; after a fault it is the offset of the fault, perhaps inside a token.
@@ -77,13 +77,13 @@ class XMLJudge:
                 self._take(piece)
 
     @classmethod
-    def of_document(cls, start: bytes) -> XMLJudge:
-        """Return a judge for a document of which only this start tag of its root is known."""
-        judge = cls()
-        judge._first = None
-        judge.root = (0, "", {}, {})
-        judge.rest(start)
-        return judge
+    def of_document(cls, start: bytes) -> XMLChecker:
+        """Return a checker for a document of which only this start tag of its root is known."""
+        checker = cls()
+        checker._first = None
+        checker.root = (0, "", {}, {})
+        checker.rest(start)
+        return checker
 
     def rest(self, start: bytes) -> None:
         """Drop the parser until there is more to check, as if the document consisted only of this start so far."""
@@ -144,15 +144,15 @@ class XMLJudge:
             # expat 2.6 and later may hold back a finished token until more comes, which on a stream may be never.
             parser.SetReparseDeferralEnabled(False)
         # Handlers that referred to this object would keep expat's memory until the garbage collector runs.
-        judge = proxy(self)
+        checker = proxy(self)
         if not knows_root:
-            parser.StartNamespaceDeclHandler = partial(XMLJudge._declared, judge)
-            parser.StartElementHandler = partial(XMLJudge._root_opened, judge)
+            parser.StartNamespaceDeclHandler = partial(XMLChecker._declared, checker)
+            parser.StartElementHandler = partial(XMLChecker._root_opened, checker)
             parser.XmlDeclHandler = self._xml_declared
-        parser.StartDoctypeDeclHandler = partial(XMLJudge._refuse, judge, "a document type declaration")
-        parser.ProcessingInstructionHandler = partial(XMLJudge._refuse, judge, "a processing instruction")
-        parser.CommentHandler = partial(XMLJudge._refuse, judge, "a comment")
-        parser.StartCdataSectionHandler = partial(XMLJudge._cdata_opened, judge)
+        parser.StartDoctypeDeclHandler = partial(XMLChecker._refuse, checker, "a document type declaration")
+        parser.ProcessingInstructionHandler = partial(XMLChecker._refuse, checker, "a processing instruction")
+        parser.CommentHandler = partial(XMLChecker._refuse, checker, "a comment")
+        parser.StartCdataSectionHandler = partial(XMLChecker._cdata_opened, checker)
         return parser
 
     def _declared(self, prefix: str | None, uri: str | None) -> None:

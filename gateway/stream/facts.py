@@ -92,9 +92,10 @@ class PeerCertificate(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What we require from the other side and grant it, by its domain: `[peers]` in the configuration.
+    """The terms of a stream: what we require from the other side and grant it, by its domain.
 
-    There are a few, made once, so what follows from their fields is computed once. `dataclasses.replace` copies them.
+    They are made of those keys of `[peers]` that concern a stream. There are a few, made once, so what follows from
+    their fields is computed once. `dataclasses.replace` copies them.
     """
 
     require_tls: bool = True

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.stream.budget import Budget
-from gateway.stream.expat import XMLJudge
+from gateway.stream.expat import XMLChecker
 from gateway.stream.framing import Count
 from gateway.stream.scope import Scope
 from gateway.xmpp.elements import SEPARATOR, Element, parse_element, split_name
@@ -62,11 +62,11 @@ def known_opening(data: bytes, budget: Budget) -> Opening | None:
 
 @lru_cache(_MOST_OPENINGS)
 def _opening(header: bytes, budget: Budget) -> Opening | None:
-    judge = XMLJudge()
-    judge.most_attributes = budget.attributes
+    checker = XMLChecker()
+    checker.most_attributes = budget.attributes
     try:
-        judge.feed(header)
-        return read_opening(judge, header, budget)
+        checker.feed(header)
+        return read_opening(checker, header, budget)
     except StreamError:
         return None  # reported when the header is read normally
 
@@ -78,21 +78,21 @@ def known_word(data: bytes, start_tag: bytes, budget: Budget) -> Element | None:
 
 @lru_cache(_MOST_WORDS)
 def _word(word: bytes, start_tag: bytes, budget: Budget) -> Element | None:
-    judge = XMLJudge.of_document(start_tag)
-    judge.most_attributes = budget.attributes
+    checker = XMLChecker.of_document(start_tag)
+    checker.most_attributes = budget.attributes
     try:
-        judge.feed(word)
+        checker.feed(word)
         budget.check_whole(word)
     except StreamError:
         return None
     return parse_element(word, start_tag) if Count().end(word, 0, len(word)) == len(word) else None
 
 
-def read_opening(judge: XMLJudge, buffer: bytes, budget: Budget) -> Opening | None:
-    """Return the header that the judge has seen in `buffer`, if it is complete."""
-    if judge.root is None:
+def read_opening(checker: XMLChecker, buffer: bytes, budget: Budget) -> Opening | None:
+    """Return the header that the checker has seen in `buffer`, if it is complete."""
+    if checker.root is None:
         return None
-    offset, expat_name, attributes, declarations = judge.root
+    offset, expat_name, attributes, declarations = checker.root
     tag = _ANY_TAG.match(buffer, offset)
     assert tag is not None
     budget.check_size(tag.end())

@@ -93,8 +93,8 @@ class Connection(Protocol):
         """Return a Deferred that fires when the connection is gone."""
 
 
-class AttemptRecord(Protocol):
-    """The record of a stream."""
+class StreamRecord(Protocol):
+    """The log of a stream, as far as it says which stream this is (`notices.attempts` writes it)."""
 
     @property
     def number(self) -> int:
@@ -121,8 +121,8 @@ class Session(Protocol):
     """The owner of a connection."""
 
     @property
-    def attempt(self) -> AttemptRecord:
-        """The record of the stream."""
+    def log(self) -> StreamRecord:
+        """The log of the stream."""
 
     def room(self) -> Deferred[None] | None:
         """Return None if stanzas may be sent, else a Deferred that fires when they may, or the connection is gone."""

@@ -301,7 +301,7 @@ class TreeReader:
 
     def __init__(self, root: bytes = b"<root>") -> None:
         """`root` is the start tag in whose scope the elements are."""
-        self._builder = builder = _Builder()
+        self._builder = builder = _TreeBuilder()
         parser = ParserCreate("utf-8", SEPARATOR)
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)  # else expat 2.6 and later may wait for more
@@ -329,7 +329,7 @@ class TreeReader:
         return builder.result
 
 
-class _Builder:
+class _TreeBuilder:
     """Turns expat's calls into Elements; the first one that is closed at the top is the result."""
 
     __slots__ = ("_names", "_namespaces", "_open", "result")

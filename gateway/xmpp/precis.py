@@ -19,7 +19,7 @@ _UNICODE = UnicodeData()
 _BY_NEIGHBOURS, _BY_WHOLE_TEXT = "c", "aek"
 
 
-class _LookedUp(BaseClass):
+class _TableClass(BaseClass):
     """A string class of RFC 8264 that looks for the code points which it does not allow everywhere."""
 
     not_everywhere: re.Pattern[str]
@@ -41,11 +41,11 @@ class _LookedUp(BaseClass):
         return value
 
 
-class _Identifier(_LookedUp, IdentifierClass):
+class _Identifier(_TableClass, IdentifierClass):
     not_everywhere = re.compile("[^p]")
 
 
-class _FreeForm(_LookedUp, FreeFormClass):
+class _FreeForm(_TableClass, FreeFormClass):
     not_everywhere = re.compile("[^pf]")
 
 

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from gateway.filters.interfaces import IFilter, Judge, Opinion
+from gateway.filters.interfaces import FilterFunction, IFilter, Opinion
 from gateway.filters.rules import Act, Decision
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
@@ -23,7 +23,7 @@ class SlowFilter:
     def __init__(self) -> None:
         self._count = 0
 
-    def plan(self, pair: DomainPair) -> Judge | None:
+    def plan(self, pair: DomainPair) -> FilterFunction | None:
         return self.judge
 
     def judge(self, stanza: Stanza) -> Opinion | Deferred[Opinion]:

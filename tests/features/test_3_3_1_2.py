@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, OutsideRules
+from gateway.routing.policy import DomainRule, Domains, OutsidePolicy
 from gateway.stream.facts import Role, Terms
 from tests.support.talk import OURS, Talk, header, talk
 
-DOOR = OutsideRules(Domains({OURS: DomainRule()}), lambda domain: Terms())
+DOOR = OutsidePolicy(Domains({OURS: DomainRule()}), lambda domain: Terms())
 
 
 def knock(to: str | None) -> Talk:

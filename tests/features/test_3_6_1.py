@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, OutsideRules
+from gateway.routing.policy import DomainRule, Domains, OutsidePolicy
 from gateway.stream.events import CloseTransport
 from gateway.stream.facts import Role, Terms
 from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.talk import IN_CLEAR, OURS, Talk, header, message, proved, talk, under_tls
 
 ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
-DOOR = OutsideRules(Domains({OURS: DomainRule()}), lambda domain: None if domain == "banned.test" else Terms())
+DOOR = OutsidePolicy(Domains({OURS: DomainRule()}), lambda domain: None if domain == "banned.test" else Terms())
 
 
 def knock(**said: str | None) -> Talk:

@@ -9,7 +9,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.stream.expat import XMLJudge
+from gateway.stream.expat import XMLChecker
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.namespaces import SERVER, XML
@@ -22,7 +22,7 @@ PREDEFINED = re.compile(rb"&(?!(?:amp|lt|gt|apos|quot|#[0-9]+);)")
 
 def check(sent: bytes, *, root: str = header()) -> None:
     """Check that a stream is well-formed, and has nothing that is forbidden."""
-    XMLJudge().feed(root.encode() + sent)
+    XMLChecker().feed(root.encode() + sent)
     assert not re.search(rb"<[!?]", sent)
     assert not PREDEFINED.search(sent)
 
@@ -47,8 +47,8 @@ def test_what_we_say_to_what_they_say(text: str) -> None:
     """Our answer is well-formed from its start, whatever the header's attributes and the element's name are."""
     quoted = text.replace("&", "").replace("<", "").replace("'", "")
     for heard in (header(quoted), header(to=quoted), header(id_=quoted), header(version=quoted)):
-        XMLJudge().feed(under_tls().hear(heard).sent)
-    XMLJudge().feed(header().encode() + proved().hear(f"<x xmlns='{quoted}'/>", text).sent)
+        XMLChecker().feed(under_tls().hear(heard).sent)
+    XMLChecker().feed(header().encode() + proved().hear(f"<x xmlns='{quoted}'/>", text).sent)
 
 
 def test_what_passes_is_what_came() -> None:
@@ -56,5 +56,5 @@ def test_what_passes_is_what_came() -> None:
     for body in ("&amp;&lt;&gt;&apos;&quot;", "&#60;&#x3C;", "<![CDATA[<&]]>", "&#x10FFFF;"):
         (passed,) = proved().hear(message(body=body)).said
         assert isinstance(passed, bytes)
-        XMLJudge().feed(header().encode() + passed)
+        XMLChecker().feed(header().encode() + passed)
         assert passed == message(body=body).encode()

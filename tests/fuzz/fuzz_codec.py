@@ -48,7 +48,7 @@ def read(pieces: list[bytes], budget: Budget) -> tuple[list[object], str | None,
                 seen.extend(map(described, items))
         except StreamError as fault:
             return seen, str(fault.condition), False
-    return seen, None, codec._judge._held is not None
+    return seen, None, codec._checker._held is not None
 
 
 def described(item: object) -> object:

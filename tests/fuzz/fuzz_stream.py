@@ -45,7 +45,7 @@ from gateway.stream.events import (
     StanzasReceived,
     VerifyPair,
 )
-from gateway.stream.expat import XMLJudge
+from gateway.stream.expat import XMLChecker
 from gateway.stream.facts import ClientFacts, ComponentFacts, Facts, NegotiatedFacts, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.states import State
@@ -131,7 +131,7 @@ def one_input(rng: Random) -> None:
         whole.hear([segment])
         pieces.hear(cut(rng, segment))
         # A large token is judged when its end is here; until then the pieces may be behind.
-        if pieces.restarted_inside or pieces.stream._codec._judge._held is not None:
+        if pieces.restarted_inside or pieces.stream._codec._checker._held is not None:
             return
         assert pieces.said == whole.said, segments
         assert pieces.stream.state is whole.stream.state, segments
@@ -164,7 +164,7 @@ class Owner:
         facts = self.kind.facts(self.terms)
         self.stream = Stream(self.kind.profile, facts, accept_anything, tools, Budget(stanza_bytes=5000, depth=10))
         self._questions: list[Output] = []
-        self._sent = XMLJudge()
+        self._sent = XMLChecker()
         self._completed = False
         self._verified: set[DomainPair] = set()
         if facts.role is Role.INITIATING:
@@ -232,7 +232,7 @@ class Owner:
         first, *restarts = data.split(SENT_HEADER)
         self._sent.feed(first)
         for restarted in restarts:
-            self._sent = XMLJudge()
+            self._sent = XMLChecker()
             self._sent.feed(SENT_HEADER + restarted)
         if self.said and isinstance(self.said[-1], Sent):
             data = self.said.pop().data + data  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 
@@ -19,7 +19,7 @@ Flood = Callable[[History, int], None]
 def end(
     history: History, remote: str, verdict: Verdict, direction: Direction, kind: Kind = Kind.SERVER, address: str = ""
 ) -> None:
-    log = AttemptLog(
+    log = StreamLog(
         history.notice, Clock().seconds, next(numbers), direction, kind=kind, local="ours.test", remote=remote
     )
     log.address = address

@@ -8,15 +8,15 @@ from itertools import count
 
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import MOST_STEPS, AttemptLog, AttemptStep, Direction
+from gateway.notices.attempts.records import MOST_STEPS, AttemptStep, Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 
 numbers = count(1)
 
 
-def attempt(history: History, remote: str, address: str = "192.0.2.1:1") -> AttemptLog:
-    return AttemptLog(history.notice, Clock().seconds, next(numbers), Direction.IN, remote=remote, address=address)
+def attempt(history: History, remote: str, address: str = "192.0.2.1:1") -> StreamLog:
+    return StreamLog(history.notice, Clock().seconds, next(numbers), Direction.IN, remote=remote, address=address)
 
 
 def test_f_b_2_steps_that_are_repeated_are_counted_and_not_kept() -> None:

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
-from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.operations.log import Shares, log_observer, notice_log
@@ -35,8 +35,8 @@ class Log:
         return self.out.getvalue().splitlines()
 
 
-def attempt(log: Log, number: int, direction: Direction, kind: Kind = Kind.SERVER, **facts: Any) -> AttemptLog:
-    return AttemptLog(log.publish, log.clock.seconds, number, direction, kind=kind, **facts)
+def attempt(log: Log, number: int, direction: Direction, kind: Kind = Kind.SERVER, **facts: Any) -> StreamLog:
+    return StreamLog(log.publish, log.clock.seconds, number, direction, kind=kind, **facts)
 
 
 def refused_pairs(log: Log) -> None:

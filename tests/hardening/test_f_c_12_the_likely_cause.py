@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from gateway.notices.attempts.elsewhere import MOST_WAYS, RECENT_SECONDS, Elsewhere
-from gateway.notices.attempts.records import Attempt, AttemptLog, Direction
+from gateway.notices.attempts.records import Attempt, Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from tests.hardening.refusals import REFUSED, publish_direct, start_gateway, tls_alone, verdict, wanted
 from tests.interop.clients import attached
@@ -113,8 +113,8 @@ def failed(remote: str, direction: Direction = Direction.IN) -> Attempt:
     )
 
 
-def under_way(remote: str = "theirs.test", direction: Direction = Direction.OUT, began: float = 100.0) -> AttemptLog:
-    return AttemptLog(lambda notice: None, lambda: began, 2, direction, local="ours.test", remote=remote)
+def under_way(remote: str = "theirs.test", direction: Direction = Direction.OUT, began: float = 100.0) -> StreamLog:
+    return StreamLog(lambda notice: None, lambda: began, 2, direction, local="ours.test", remote=remote)
 
 
 def test_what_is_told_is_recent_and_of_the_other_way() -> None:

@@ -11,7 +11,7 @@ from itertools import product
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, OutsideRules, accept_answer
+from gateway.routing.policy import DomainRule, Domains, OutsidePolicy, accept_answer
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.stream.facts import Means, Role, Terms
 from tests.support.pair import Certificate
@@ -127,7 +127,7 @@ def expected_in(peer: Peer, terms: Terms, certificate: str) -> str:
 
 def be_called(peer: Peer, terms: Terms, certificate: Certificate | None) -> Talk:
     """A server calls us, tries everything that it can, and then sends a stanza."""
-    door = OutsideRules(Domains({OURS: DomainRule()}), lambda domain: terms)
+    door = OutsidePolicy(Domains({OURS: DomainRule()}), lambda domain: terms)
     profile = server_features(Role.RECEIVING, lambda pair: terms)
     talking = talk(accept=door.accept, profile=profile, terms=terms).hear(header())
     if peer.tls:

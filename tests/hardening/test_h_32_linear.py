@@ -13,7 +13,7 @@ import pytest
 from gateway.stream import codec as codec_module
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
-from gateway.stream.expat import XMLJudge
+from gateway.stream.expat import XMLChecker
 from gateway.stream.framing import Count
 from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -44,9 +44,9 @@ TOKENS = {
 def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Return how many bytes expat was shown, again or not; how many our own searches went over."""
     seen = {"expat": 0, "count": 0, "codec": 0}
-    parse, end, take = XMLJudge._parse, Count.end, Codec._take_elements
+    parse, end, take = XMLChecker._parse, Count.end, Codec._take_elements
 
-    def parsing(self: XMLJudge, data: bytes) -> None:
+    def parsing(self: XMLChecker, data: bytes) -> None:
         seen["expat"] += len(self._tail) + len(data)
         parse(self, data)
 
@@ -58,7 +58,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         seen["codec"] += len(self._buffer)
         take(self, *arguments)
 
-    monkeypatch.setattr(XMLJudge, "_parse", parsing)
+    monkeypatch.setattr(XMLChecker, "_parse", parsing)
     monkeypatch.setattr(Count, "end", counting)
     monkeypatch.setattr(codec_module.Codec, "_take_elements", taking)
     return seen

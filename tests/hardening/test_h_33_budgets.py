@@ -15,7 +15,7 @@ import pytest
 
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
-from gateway.stream.expat import XMLJudge
+from gateway.stream.expat import XMLChecker
 from gateway.stream.stream import Stream
 from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import AddressCache
@@ -165,16 +165,16 @@ def test_h_33_names_are_forgotten(cut: bool) -> None:
     codec = Codec(Budget(), AddressCache())
     codec.feed(header().encode())
     codec.take()
-    judges, fed, begun = [codec._judge], 0, b""
+    judges, fed, begun = [codec._checker], 0, b""
     for stanza in names_without_end():
         whole = begun + stanza
         ready, begun = (whole[:-10], whole[-10:]) if cut else (whole, b"")
         codec.feed(ready)
         codec.take()
         fed += len(ready)
-        if codec._judge is not judges[-1]:
-            judges.append(codec._judge)
-        assert codec._judge._fed < 1.1 * 1024 * 1024
+        if codec._checker is not judges[-1]:
+            judges.append(codec._checker)
+        assert codec._checker._fed < 1.1 * 1024 * 1024
         if fed > 4 * 1024 * 1024:
             break
     assert len(judges) == 4
@@ -190,7 +190,7 @@ def test_h_33_what_was_refused_holds_nothing(kind: str) -> None:
 
 def alive() -> int:
     gc.collect()
-    return sum(isinstance(each, Stream | Codec | XMLJudge | Element | Stanza) for each in gc.get_objects())
+    return sum(isinstance(each, Stream | Codec | XMLChecker | Element | Stanza) for each in gc.get_objects())
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def no_collector() -> Iterator[None]:
 def test_h_33_expat_is_let_go_with_its_stream_without_the_garbage_collector() -> None:
     for begin in (talk, proved):
         talking = begin().hear(header())
-        judge = ref(talking.stream._codec._judge)
+        judge = ref(talking.stream._codec._checker)
         assert judge() is not None
         del talking
         assert judge() is None

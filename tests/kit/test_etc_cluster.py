@@ -7,7 +7,7 @@ import difflib
 import re
 from pathlib import Path
 
-from gateway.config.settings import Doors, options_of
+from gateway.config.settings import ListenSettings, options_of
 
 UNITS = Path(__file__).parents[2] / "etc" / "systemd"
 
@@ -29,4 +29,4 @@ def test_every_instance_has_a_socket_of_its_own_on_the_same_port() -> None:
     assert unit["Socket"]["ReusePort"] == "true"
     assert unit["Socket"]["Service"] == "xmpp-gateway@%i.service"
     [door] = re.findall(r"FileDescriptorName=(\w+)", (UNITS / "xmpp-gateway@.socket").read_text())
-    assert door in {field.name for field, _ in options_of(Doors)}
+    assert door in {field.name for field, _ in options_of(ListenSettings)}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands import COMMANDS
-from gateway.config.settings import Doors, options_of
+from gateway.config.settings import ListenSettings, options_of
 from tests.support.configuration import Folder
 from tests.unit.operations.test_metrics import documented
 
@@ -76,7 +76,7 @@ def test_the_unit_calls_the_service_as_it_wants_to_be_called() -> None:
 def test_the_socket_unit_is_for_a_door() -> None:
     unit = (ETC / "systemd" / "xmpp-gateway.socket").read_text()
     [door] = re.findall(r"^FileDescriptorName=(\w+)$", unit, re.M)
-    assert door in {field.name for field, _ in options_of(Doors)}
+    assert door in {field.name for field, _ in options_of(ListenSettings)}
     assert f'{door} = ["systemd:domain=INET6:name={door}"]' in unit
 
 

@@ -17,14 +17,14 @@ from typing import Any
 
 from twisted.internet.task import LoopingCall
 
-from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerRules, PeerSettings, Secret
+from gateway.config.settings import ComponentDomain, HandlerDomain, ListenSettings, PeerEntries, PeerSettings, Secret
 from gateway.federation.backoff import Backoff, Waits
 from gateway.filters.lists import ListState
 from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.judge import CertificateVerdict, Reason
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_on
-from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
+from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.operations import findings
@@ -171,7 +171,7 @@ class Crowd:
         ]
         self.settings: Any = SimpleNamespace(
             domains={each.domain: each for each in own},
-            listen=Doors(server=("tcp:5269",), http=("tcp:5280:interface=127.0.0.1",)),
+            listen=ListenSettings(server=("tcp:5269",), http=("tcp:5280:interface=127.0.0.1",)),
         )
         self.identities = {each.domain: identity(74) for each in own[:-1]} | {own[-1].domain: identity(9)}
         self.components: Any = {
@@ -220,7 +220,7 @@ class Crowd:
         return PeerSettings()
 
     def origins(self, domain: str) -> dict[str, str]:
-        return PeerRules().origins(Domain(domain))
+        return PeerEntries().origins(Domain(domain))
 
     def filters_about(self, domain: str) -> list[str]:
         return []
@@ -256,9 +256,9 @@ class Crowd:
         elif kind.streams:
             self.routes[DomainPair(CHATS, Domain(name))] = route(0, "sending")
 
-    def _attempt(self, name: str, direction: Direction, means: Means, kind: PeerKind) -> tuple[AttemptLog, ServerFacts]:
+    def _attempt(self, name: str, direction: Direction, means: Means, kind: PeerKind) -> tuple[StreamLog, ServerFacts]:
         self._number += 1
-        log = AttemptLog(
+        log = StreamLog(
             self.publish,
             self.clock.now,
             self._number,
@@ -288,7 +288,7 @@ class Crowd:
         log, facts = self._attempt(name, direction, means, kind)
         self.connections.append(
             SimpleNamespace(
-                session=SimpleNamespace(attempt=log),
+                session=SimpleNamespace(log=log),
                 stream=SimpleNamespace(facts=facts, state=State.ESTABLISHED, is_established=True),
                 peer_address=log.address,
                 bytes_in=2_000,
@@ -306,7 +306,7 @@ class Crowd:
             return
         assert kind.fails is not None
         self._number += 1
-        log = AttemptLog(
+        log = StreamLog(
             self.publish,
             self.clock.now,
             self._number,

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from gateway.im.account import Resource
 from gateway.im.delegated import Delegates
 from gateway.im.domain import AccountDomain
-from gateway.im.interfaces import ISession
+from gateway.im.interfaces import IBoundClient
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
@@ -85,7 +85,7 @@ class Recorder:
         return [_heard(each) for each in heard]
 
 
-@implementer(ISession)
+@implementer(IBoundClient)
 class Client(Recorder):
     """A client's stream: what it is sent, how often it was flushed, and the error that closed it."""
 

@@ -17,13 +17,13 @@ from itertools import count
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
 from gateway.clients.people import client_features
+from gateway.clients.policy import ClientPolicy
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.storage.records import StoreLimits
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
@@ -84,7 +84,7 @@ class House(Home):
             clock=self.clock,
         )
         self.profile = client_features(DECOYS, self.tools.new_id)
-        self.door = ClientDoor(frozenset({HERE}))
+        self.policy = ClientPolicy(frozenset({HERE}))
         self.numbers = count(1)
 
     def connect(self, certificate: Certificate | None = None) -> Line:
@@ -107,8 +107,8 @@ class Line:
         self._certificate = certificate
         self._said = b""
         facts = ClientFacts(role=Role.RECEIVING, terms=Terms(stanza_bytes=262144))
-        self.stream = Stream(house.profile, facts, house.door.accept, house.tools, Budget())
-        attempt = AttemptLog(
+        self.stream = Stream(house.profile, facts, house.policy.accept, house.tools, Budget())
+        attempt = StreamLog(
             house.notices.append, house.clock.seconds, next(house.numbers), Direction.IN, kind=Kind.CLIENT
         )
         self.session = ClientSession(self, house.services, attempt)

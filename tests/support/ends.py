@@ -28,7 +28,7 @@ from gateway.federation.broken_streams import BrokenStreams
 from gateway.federation.inbound import InboundSession
 from gateway.federation.resumable_streams import ResumableStreams
 from gateway.federation.session import SessionTools
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
@@ -102,9 +102,9 @@ class End:
 
     relay_rule = DomainRule(terms=Terms(require_tls=False))
 
-    def attempt(self, kind: Kind) -> AttemptLog:
+    def new_log(self, kind: Kind) -> StreamLog:
         """The record of this stream."""
-        return AttemptLog(self.notices.append, self.clock.seconds, 1, Direction.IN, kind=kind)
+        return StreamLog(self.notices.append, self.clock.seconds, 1, Direction.IN, kind=kind)
 
     # -- what a test does ----------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class ServerEnd(End):
         self.stream = make_stream(profile, facts, lambda header, facts: facts, LIMITS)
         self.session = InboundSession(
             self,
-            self.attempt(Kind.SERVER),
+            self.new_log(Kind.SERVER),
             DIALBACK,
             SessionTools(admission=Admission(self.own, self.router, self.notices.append), clock=self.clock),
             verify=lambda order, asker: Deferred(),
@@ -246,7 +246,7 @@ class ComponentEnd(End):
         profile = component_profile(Handshake({COMPONENT: "secret"}.get))
         self.stream = make_stream(profile, facts, lambda header, facts: facts, LIMITS)
         self.session = ComponentSession(
-            self, self.attempt(Kind.COMPONENT), {COMPONENT: route}.get, self.router, self.notices.append
+            self, self.new_log(Kind.COMPONENT), {COMPONENT: route}.get, self.router, self.notices.append
         )
         self.type(header(None, COMPONENT, version=None, namespace="jabber:component:accept"))
         stream_id = self.written.decode().partition("id='")[2].partition("'")[0]

@@ -199,7 +199,7 @@ def _is_link(certificate: x509.Certificate, moment: datetime, holder: Holder) ->
     return not any(faults)
 
 
-def _comparisons(leaf: x509.Certificate, between: CertificationPath) -> _Fault:
+def _comparisons(leaf: x509.Certificate, between: CertificationPath) -> _PathFault:
     """Return the fault if the names of a certificate are too many for the constraints of its authorities."""
     for authority in between:
         constraints = extension_of(authority, x509.NameConstraints)
@@ -298,16 +298,16 @@ def _title(certificate: x509.Certificate, leaf: x509.Certificate) -> str:
 
 
 # The rules. Each returns None, or a reason and the rest of a sentence that begins with "the certificate".
-_Fault = tuple[Reason, str] | None
+_PathFault = tuple[Reason, str] | None
 
 
-def _check(title: str, *faults: _Fault) -> None:
+def _check(title: str, *faults: _PathFault) -> None:
     for fault in faults:
         if fault:
             raise PathError(fault[0], f"{title} {fault[1]}")
 
 
-def _validity(certificate: x509.Certificate, moment: datetime) -> _Fault:
+def _validity(certificate: x509.Certificate, moment: datetime) -> _PathFault:
     if moment > certificate.not_valid_after_utc:
         return Reason.EXPIRED, f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
     if moment < certificate.not_valid_before_utc:
@@ -315,7 +315,7 @@ def _validity(certificate: x509.Certificate, moment: datetime) -> _Fault:
     return None
 
 
-def _key(certificate: x509.Certificate) -> _Fault:
+def _key(certificate: x509.Certificate) -> _PathFault:
     match certificate.public_key():
         case rsa.RSAPublicKey(key_size=size) if size < SMALLEST_RSA_KEY:
             return Reason.WEAK, f"has an RSA key of {size} bits, less than {SMALLEST_RSA_KEY}"
@@ -330,7 +330,7 @@ def _key(certificate: x509.Certificate) -> _Fault:
     return None
 
 
-def _signature(certificate: x509.Certificate) -> _Fault:
+def _signature(certificate: x509.Certificate) -> _PathFault:
     algorithm = certificate.signature_hash_algorithm
     if algorithm is None:
         return Reason.UNACCEPTABLE, "is signed with Ed25519 or Ed448, which the path builder does not support"
@@ -339,7 +339,7 @@ def _signature(certificate: x509.Certificate) -> _Fault:
     return None
 
 
-def _purpose(holder: Holder, certificate: x509.Certificate) -> _Fault:
+def _purpose(holder: Holder, certificate: x509.Certificate) -> _PathFault:
     purposes = extension_of(certificate, x509.ExtendedKeyUsage)
     usage, whose = holder.value
     if purposes is None or usage in purposes or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes:
@@ -347,7 +347,7 @@ def _purpose(holder: Holder, certificate: x509.Certificate) -> _Fault:
     return Reason.WRONG_PURPOSE, f"is not meant for {whose}"
 
 
-def _may_issue(certificate: x509.Certificate) -> _Fault:
+def _may_issue(certificate: x509.Certificate) -> _PathFault:
     if not _is_authority(certificate):
         return Reason.NO_AUTHORITY, "signed another but does not belong to an authority (basicConstraints)"
     usage = extension_of(certificate, x509.KeyUsage)
@@ -356,7 +356,7 @@ def _may_issue(certificate: x509.Certificate) -> _Fault:
     return None
 
 
-def _is_peer(certificate: x509.Certificate) -> _Fault:
+def _is_peer(certificate: x509.Certificate) -> _PathFault:
     usage = extension_of(certificate, x509.KeyUsage)
     if _is_authority(certificate) or (usage and usage.key_cert_sign):
         return Reason.WRONG_PURPOSE, "belongs to an authority, not to a server"
@@ -368,7 +368,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
     return constraints is not None and constraints.ca
 
 
-def _validator(rule: Callable[[x509.Certificate], _Fault]) -> Callable[[Policy, x509.Certificate, object], None]:
+def _validator(rule: Callable[[x509.Certificate], _PathFault]) -> Callable[[Policy, x509.Certificate, object], None]:
     """Return the rule in the form that the path builder takes, for any extension."""
 
     def validate(_policy: Policy, certificate: x509.Certificate, _extension: object) -> None:

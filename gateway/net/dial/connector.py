@@ -1,7 +1,7 @@
 """Connector: opens streams to other servers. Resolve, dial, negotiate; give up with a reason (RFC 6120 §3.2, XEP-0368).
 
 The time for opening a stream is shared among the servers of the domain, so that one that stays silent leaves some for
-the others. `tries` decides what follows a failure. Each stream leaves an attempt record with the steps that led to it.
+the others. `tries` decides what follows a failure. Each stream leaves an record with the steps that led to it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite, terms_at
-from gateway.net.dial.underway import MOST_UNDERWAY, Underway
+from gateway.net.dial.underway import MOST_UNDERWAY, StreamsUnderway
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
 from gateway.net.listen.connection_limits import Complaints, NotDialled, Places
 from gateway.net.tls.contexts import TLSContexts
 from gateway.net.trust.witness import Witnesses
-from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.routing.policy import accept_answer
@@ -51,8 +51,11 @@ _WITHOUT_TLS = frozenset({"starttls"})  # a feature that has been tried is not t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """How to reach a remote domain: a configured place or the DNS, on what terms, and in how many seconds."""
+class DialTerms:
+    """The terms of opening a stream: where the server is, unless DNS says it, and how many seconds there are.
+
+    `terms` are those of the stream itself.
+    """
 
     terms: Terms
     connect: str | None = None
@@ -95,8 +98,8 @@ class _Share:
             self._timer.cancel()
 
 
-class _Ways:
-    """The remaining ways to a domain, at most this many in all, and what has failed so far."""
+class _Tries:
+    """The servers of a domain that remain to be tried, at most this many in all, and what has failed so far."""
 
     def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
         self._definite = resolution.definite
@@ -163,8 +166,8 @@ class Connector:
         resolver: Resolver,
         contexts: TLSContexts,
         judge: CertificateJudge,
-        way_to: Callable[[Domain], Way],
-        session: Callable[[AttemptLog, DomainPair, WhenGone, BrokenStream | None, Connection], OutboundSession],
+        dial_terms: Callable[[Domain], DialTerms],
+        session: Callable[[StreamLog, DomainPair, WhenGone, BrokenStream | None, Connection], OutboundSession],
         profiles: tuple[Profile, Profile],
         tools: StreamTools,
         budget: Budget,
@@ -180,7 +183,7 @@ class Connector:
         self._resolver = resolver
         self._contexts = contexts
         self._judge = judge
-        self._way_to = way_to
+        self._dial_terms = dial_terms
         self._session = session
         self._profiles = profiles
         self._tools = tools
@@ -192,7 +195,7 @@ class Connector:
         self._time_of_day = time_of_day(reactor)
         self._places = places
         self._witnesses = witnesses
-        self._underway = Underway(reactor)
+        self._underway = StreamsUnderway(reactor)
         self._complaints = Complaints(publish, NotDialled)
 
     def open(
@@ -227,60 +230,60 @@ class Connector:
         self, pair: DomainPair, gone: WhenGone, only_questions: bool, resuming: BrokenStream | None
     ) -> OutboundSession:
         kind = Kind.KEYS if only_questions else Kind.SERVER
-        attempt = self._attempt(pair, kind, f"looking up {pair.target}")
-        way = self._way_to(pair.target)
-        until = self._reactor.seconds() + way.seconds
-        resolution = await self._resolve(attempt, pair.target, way, only_questions)
-        ways = _Ways(resolution, way.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
+        log = self._log(pair, kind, f"looking up {pair.target}")
+        dial = self._dial_terms(pair.target)
+        until = self._reactor.seconds() + dial.seconds
+        resolution = await self._resolve(log, pair.target, dial, only_questions)
+        tries = _Tries(resolution, dial.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
         steps: list[str] = []  # of connecting, in the present attempt
         silent = True  # no server has sent anything
-        while (this := ways.next()) is not None:
-            if not attempt.is_open:
-                attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
+        while (this := tries.next()) is not None:
+            if not log.is_open:
+                log, steps, silent = self._log(pair, kind, this.why), [], True
             first = this.target.addresses[0]
-            if not await self._has_turn(this.target, attempt, ways, asks=only_questions):
+            if not await self._has_turn(this.target, log, tries, asks=only_questions):
                 continue
             if this.in_clear:
-                attempt.step(AttemptStep.TLS, "skipped: the handshake failed before, and require_tls = false")
-            new_session = partial(self._session, attempt, pair, gone, resuming)
+                log.step(AttemptStep.TLS, "skipped: the handshake failed before, and require_tls = false")
+            new_session = partial(self._session, log, pair, gone, resuming)
             facts = _facts(pair, this, resuming)
-            share = _Share(self._reactor, until, ways.parts(this))
+            share = _Share(self._reactor, until, tries.parts(this))
             try:
                 build = partial(self._protocol, new_session=new_session, facts=facts, only_questions=only_questions)
-                dialled = await self._dial(this.target, attempt, build, steps, share)
+                dialled = await self._dial(this.target, log, build, steps, share)
                 protocol = dialled.protocol
                 session = _session_of(protocol)
                 return await self._negotiated(protocol, session, pair, share)
             except DiallingFailed as failure:
                 silent = silent and failure.silent
-                if ways.not_reached(failure):
-                    attempt.step(AttemptStep.CONNECT, "; ".join(steps), ok=False)
-                    attempt.end(Verdict.NO_ANSWER if silent else Verdict.UNREACHABLE, "; ".join(steps))
+                if tries.not_reached(failure):
+                    log.step(AttemptStep.CONNECT, "; ".join(steps), ok=False)
+                    log.end(Verdict.NO_ANSWER if silent else Verdict.UNREACHABLE, "; ".join(steps))
             except DeliveryFailed as failure:
-                ways.failed(this, _ending(this, session, dialled), failure)
+                tries.failed(this, _ending(this, session, dialled), failure)
             except CancelledError:
-                record = attempt.record
-                ways.timed_out(record.reason if record is not None else "there was no time left")
+                record = log.record
+                tries.timed_out(record.reason if record is not None else "there was no time left")
             finally:
                 self._underway.end(first, this.target.port, asks=only_questions)
-        raise ways.outcome()
+        raise tries.outcome()
 
-    async def _has_turn(self, target: Target, attempt: AttemptLog, ways: _Ways, *, asks: bool) -> bool:
+    async def _has_turn(self, target: Target, log: StreamLog, tries: _Tries, *, asks: bool) -> bool:
         """Wait until a stream to this address may be opened; return False if that cannot be now."""
         host = target.addresses[0]
         turn = self._underway.begin(host, target.port, asks=asks)
         if turn is not None:
             if not turn.called:
-                attempt.doing(f"waiting until fewer than {MOST_UNDERWAY} streams to {host} are being opened")
+                log.doing(f"waiting until fewer than {MOST_UNDERWAY} streams to {host} are being opened")
             try:
                 await turn
             except CancelledError:
-                ways.clear()
+                tries.clear()
             else:
                 return True
         why = f"{MOST_UNDERWAY} streams to {host} are already being opened"
-        attempt.end(Verdict.UNREACHABLE, why)
-        ways.crowded(why)
+        log.end(Verdict.UNREACHABLE, why)
+        tries.crowded(why)
         return False
 
     async def _negotiated(
@@ -299,32 +302,32 @@ class Connector:
         finally:
             share.end()
 
-    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way, only_questions: bool) -> Resolution:
+    async def _resolve(self, log: StreamLog, domain: Domain, dial: DialTerms, only_questions: bool) -> Resolution:
         try:
             resolution = await self._resolver.resolve(
                 domain,
-                direct_tls=way.direct_tls,
-                connect=way.connect,
+                direct_tls=dial.direct_tls,
+                connect=dial.connect,
                 for_strangers=only_questions,
-                dane=way.terms.allow(Means.DANE),
+                dane=dial.terms.allow(Means.DANE),
             )
         except ResolutionFailed as failure:
-            attempt.step(AttemptStep.RESOLVE, "; ".join(failure.steps), ok=False)
+            log.step(AttemptStep.RESOLVE, "; ".join(failure.steps), ok=False)
             verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED
             if failure.bogus:
                 verdict = Verdict.DNS_BOGUS
-            attempt.end(verdict, failure.sentence)
+            log.end(verdict, failure.sentence)
             raise failure_of(verdict, failure.sentence) from failure
         except CancelledError:
-            attempt.end(Verdict.TIMEOUT, "name resolution took too long")
+            log.end(Verdict.TIMEOUT, "name resolution took too long")
             raise failure_of(Verdict.TIMEOUT, "name resolution took too long") from None
-        attempt.step(AttemptStep.RESOLVE, "; ".join(resolution.steps))
+        log.step(AttemptStep.RESOLVE, "; ".join(resolution.steps))
         return resolution
 
     async def _dial(
-        self, target: Target, attempt: AttemptLog, build: Build[StreamProtocol], steps: list[str], share: _Share
+        self, target: Target, log: StreamLog, build: Build[StreamProtocol], steps: list[str], share: _Share
     ) -> Dialled[StreamProtocol]:
-        attempt.doing(f"connecting to {target.host} port {target.port}")
+        log.doing(f"connecting to {target.host} port {target.port}")
         dialling = Deferred.fromCoroutine(
             dial(
                 self._reactor,
@@ -339,8 +342,8 @@ class Connector:
         except CancelledError:
             if share.is_over:
                 raise DiallingFailed("; ".join(steps), permanent=False, steps=steps, silent=True) from None
-            attempt.step(AttemptStep.CONNECT, "; ".join(steps), ok=False)
-            attempt.end(Verdict.NO_ANSWER, "; ".join(steps) or "connecting took too long")
+            log.step(AttemptStep.CONNECT, "; ".join(steps), ok=False)
+            log.end(Verdict.NO_ANSWER, "; ".join(steps) or "connecting took too long")
             raise
         finally:
             share.end()
@@ -362,8 +365,8 @@ class Connector:
             witness=self._witnesses.at_target(target.tlsa),
         )
 
-    def _attempt(self, pair: DomainPair, kind: Kind, doing: str) -> AttemptLog:
-        return AttemptLog(
+    def _log(self, pair: DomainPair, kind: Kind, doing: str) -> StreamLog:
+        return StreamLog(
             self._publish,
             self._reactor.seconds,
             next(self._numbers),
@@ -397,7 +400,7 @@ def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) ->
 
 def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled[StreamProtocol]) -> TryEnding:
     """Return how an attempt ended that had a connection."""
-    record, narrator, facts = session.attempt.record, session.narrator, session.facts
+    record, narrator, facts = session.log.record, session.narrator, session.facts
     assert record is not None
     return TryEnding(
         verdict=record.verdict,

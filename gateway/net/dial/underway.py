@@ -1,4 +1,4 @@
-"""Underway: the streams that are being opened, by place, so that nobody leads us to one server without limit.
+"""StreamsUnderway: the streams that are being opened, by place, so that nobody leads us to one server without limit.
 
 A place is an address and a port. Many domains of one hoster share one, and after a restart streams are opened to all of
 them. Those beyond the limit wait for their turn; a stream that is established, or has failed, makes room for the next.
@@ -21,7 +21,7 @@ MOST_QUESTIONS_UNDERWAY = MOST_UNDERWAY // 2
 MOST_TURNS = 1000
 """Further ones of each kind that wait for their turn; beyond that, opening one fails at once."""
 
-_Turns = dict[Deferred[None], None]
+_WaitingTurns = dict[Deferred[None], None]
 
 
 class _DialledPlace:
@@ -31,7 +31,7 @@ class _DialledPlace:
 
     def __init__(self) -> None:
         self.opening = {False: 0, True: 0}  # by whether they are for questions
-        self.turns: dict[bool, _Turns] = {False: {}, True: {}}
+        self.turns: dict[bool, _WaitingTurns] = {False: {}, True: {}}
 
     @property
     def is_empty(self) -> bool:
@@ -41,7 +41,7 @@ class _DialledPlace:
         return sum(self.opening.values()) < MOST_UNDERWAY and (not asks or self.opening[True] < MOST_QUESTIONS_UNDERWAY)
 
 
-class Underway:
+class StreamsUnderway:
     """Streams being opened, by place."""
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -89,5 +89,5 @@ class Underway:
             del self._places[key]
 
     @staticmethod
-    def _given_up(turns: _Turns, turn: Deferred[None]) -> None:
+    def _given_up(turns: _WaitingTurns, turn: Deferred[None]) -> None:
         turns.pop(turn, None)

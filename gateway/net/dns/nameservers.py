@@ -150,7 +150,7 @@ class _Datagrams(dns.DNSDatagramProtocol):
         super().writeMessage(self.flags.on(message), address)
 
 
-class _Stream(dns.DNSProtocol):
+class _TCPQuestions(dns.DNSProtocol):
     """Questions over TCP, with their bits."""
 
     flags = _PLAIN
@@ -163,7 +163,7 @@ async def ask_over_udp(
     reactor: IReactor, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
 ) -> dns.Message:
     """Send one question in a datagram, from a port that is open for this question only."""
-    conversation: Any = _Datagrams(_Conversation(), reactor)
+    conversation: Any = _Datagrams(_ProtocolOwner(), reactor)
     conversation.flags = flags
     conversation.noisy = False
     port = _open_random_port(reactor, conversation, "::" if ":" in server[0] else "")
@@ -192,7 +192,7 @@ async def ask_over_tcp(
 ) -> dns.Message:
     """Send one question on a TCP connection of its own, so that none can hang on a connection long dead."""
     endpoint = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
-    conversation: Any = _Stream(_Conversation(), reactor)
+    conversation: Any = _TCPQuestions(_ProtocolOwner(), reactor)
     conversation.flags = flags
     await connectProtocol(endpoint(reactor, *server, timeout=seconds), conversation)
     try:
@@ -202,7 +202,7 @@ async def ask_over_tcp(
         conversation.transport.loseConnection()
 
 
-class _Conversation:
+class _ProtocolOwner:
     """The owner of the DNS protocols: a lost connection ends the questions on it."""
 
     def connectionMade(self, protocol: Any) -> None:

@@ -138,8 +138,8 @@ class Resolver:
             raise ResolutionFailed(sentence, permanent=permanent, steps=search.steps, bogus=search.met_bogus) from None
         return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
 
-    def _search(self, service: SRVService, note: Note, *, for_strangers: bool, dane: bool) -> _Search:
-        return _Search(
+    def _search(self, service: SRVService, note: Note, *, for_strangers: bool, dane: bool) -> _TargetSearch:
+        return _TargetSearch(
             self._reactor,
             self._questions,
             self._hosts.content(),
@@ -235,7 +235,7 @@ class _Haste:
             wait.last(self._seconds)
 
 
-class _Search:
+class _TargetSearch:
     """The search for the targets of one domain."""
 
     def __init__(

@@ -64,7 +64,7 @@ class EngineAccess:
         return f"<EngineAccess {self.cluster} {self.node}>"
 
 
-class _Client(Client):
+class _TLSClient(Client):
     """The library's client, which by itself lets the server decide whether there is TLS."""
 
     def __init__(self, *, needs_tls: bool) -> None:
@@ -177,7 +177,7 @@ class NatsEngine:
         async def ignore(error: Exception) -> None:
             """Leave errors to the callers, and to `closed`."""
 
-        client = self._client = _Client(needs_tls=access.tls is not None)
+        client = self._client = _TLSClient(needs_tls=access.tls is not None)
         await client.connect(
             servers=list(access.urls),
             name=f"xmpp-gateway {access.node}",

@@ -57,7 +57,7 @@ class NoCommonProtocol(SSL.Error):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Side:
+class _ContextKind:
     """The common part of contexts of one kind; `service` only where we accept."""
 
     service: str = ""
@@ -69,7 +69,7 @@ class TLSContexts:
 
     def __init__(self, keyring: Keyring, rules: TLSRules = TLSRules()) -> None:
         self._rules = rules
-        self._contexts: dict[tuple[_Side, Identity | None], SSL.Context] = {}
+        self._contexts: dict[tuple[_ContextKind, Identity | None], SSL.Context] = {}
         self.keyring = keyring
         self._context(_CONNECTING, None)  # applies the rules now, so that a mistake in them is reported now
 
@@ -120,7 +120,7 @@ class TLSContexts:
         connection.set_connect_state()
         return connection
 
-    def _context(self, side: _Side, identity: Identity | None) -> SSL.Context:
+    def _context(self, side: _ContextKind, identity: Identity | None) -> SSL.Context:
         context = self._contexts.get((side, identity))
         if context is None:
             context = self._contexts[side, identity] = _make_context(self._rules, side, identity)
@@ -128,7 +128,7 @@ class TLSContexts:
                 context.set_tlsext_servername_callback(partial(self._switch, side))
         return context
 
-    def _switch(self, side: _Side, connection: SSL.Connection) -> None:
+    def _switch(self, side: _ContextKind, connection: SSL.Connection) -> None:
         """Present the identity that SNI requests, if we have it; else keep the one for the stream."""
         name = (connection.get_servername() or b"").decode("ascii", "replace")
         if identity := self.keyring.find(name):
@@ -141,18 +141,18 @@ def unknown_ciphers(ciphers: str) -> tuple[str, ...]:
     return tuple(name for name in names if not _selects_any(name.removeprefix("+")))
 
 
-_CONNECTING = _Side()
+_CONNECTING = _ContextKind()
 
 
 @lru_cache
-def _side(service: str, ask_certificate: bool) -> _Side:
-    return _Side(service=service, ask_certificate=ask_certificate)
+def _side(service: str, ask_certificate: bool) -> _ContextKind:
+    return _ContextKind(service=service, ask_certificate=ask_certificate)
 
 
 _SETTINGS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 
-def _make_context(rules: TLSRules, side: _Side, identity: Identity | None) -> SSL.Context:
+def _make_context(rules: TLSRules, side: _ContextKind, identity: Identity | None) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD if side.service else SSL.TLS_CLIENT_METHOD)
     _apply(rules, context)
     context.set_options(_SETTINGS)

@@ -93,7 +93,7 @@ class Fetcher:
         `most` bounds the body of the answer, and `seconds` the whole exchange. If `needs_body` is false, the status
         counts whatever becomes of the body, which is empty if it is too long, late or incomplete.
         """
-        endpoints = _Endpoints(self._reactor, self._resolver, self._authorities, most)
+        endpoints = _EndpointMaker(self._reactor, self._resolver, self._authorities, most)
 
         async def ask() -> WebAnswer:
             response = await self._ask(endpoints, method, url, headers, content)
@@ -115,14 +115,14 @@ class Fetcher:
             raise
 
     async def _ask(
-        self, endpoints: _Endpoints, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+        self, endpoints: _EndpointMaker, method: str, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> Any:
         """Send a request; return the response without its body."""
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)
         said = _AGENT.copy()
         for name, value in headers.items():
             said.setRawHeaders(name, [value])
-        producer = None if content is None else _Content(content)
+        producer = None if content is None else _RequestBody(content)
         try:
             return await agent.request(method.encode("ascii"), url.encode("ascii"), said, producer)
         except ResolutionFailed as failure:
@@ -136,7 +136,7 @@ def _too_late(result: object, seconds: float) -> Any:
 
 
 @implementer(IBodyProducer)
-class _Content:
+class _RequestBody:
     """The body of a request, which is small enough to be written at once."""
 
     def __init__(self, content: bytes) -> None:
@@ -187,7 +187,7 @@ class _Body(Protocol):
 
 
 @implementer(IAgentEndpointFactory)
-class _Endpoints:
+class _EndpointMaker:
     """Makes the endpoint for the host of a URL."""
 
     def __init__(self, reactor: Any, resolver: AddressBook, authorities: Authorities, most: int) -> None:
@@ -239,7 +239,7 @@ class _Judged:
     async def _connect(self, factory: IProtocolFactory) -> Any:
         wrapping = WrappingFactory(factory)
         wrapping.noisy = False
-        wrapping.protocol = lambda *made: _Counted(self._most, *made)
+        wrapping.protocol = lambda *made: _CountedConnection(self._most, *made)
         problem: Exception = ConnectError(string="no address")
         for address in await self._resolver.addresses(self._host, self._port):
             kind: Callable[..., Any] = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
@@ -253,7 +253,7 @@ class _Judged:
         raise problem
 
 
-class _Counted(ProtocolWrapper):
+class _CountedConnection(ProtocolWrapper):
     """A connection that is cut when more has come than allowed, such as endless headers."""
 
     def __init__(self, most: int, *made: Any) -> None:

@@ -27,7 +27,7 @@ MOST_AT_ONCE = 16
 FETCH_SECONDS = 4.0  # of each document; a stream waits a little longer for both
 FAILURE_SECONDS = 300.0
 
-Known = tuple[PoshDocument | None, str]
+KnownDocument = tuple[PoshDocument | None, str]
 """A document with fingerprints and its URL, or nothing."""
 
 
@@ -44,16 +44,16 @@ class PoshDocuments:
         self._clock = clock
         self._fetch = fetch
         self._url_of = url_of
-        self._known: Bounded[Domain, tuple[float, Known]] = Bounded(most)
-        self._waiting: dict[Domain, list[Deferred[Known]]] = {}
+        self._known: Bounded[Domain, tuple[float, KnownDocument]] = Bounded(most)
+        self._waiting: dict[Domain, list[Deferred[KnownDocument]]] = {}
 
-    async def of(self, domain: Domain) -> Known:
+    async def of(self, domain: Domain) -> KnownDocument:
         """Return the document of a domain; None if there is none, or too many are being fetched."""
         until, known = self._known.get(domain) or (0.0, (None, ""))
         if until > self._clock.seconds():
             return known
         if domain in self._waiting:
-            wait: Deferred[Known] = Deferred()
+            wait: Deferred[KnownDocument] = Deferred()
             self._waiting[domain].append(wait)
             return await wait
         if len(self._waiting) >= MOST_AT_ONCE:
@@ -71,7 +71,7 @@ class PoshDocuments:
                 waiting.callback(known)
         return known
 
-    async def _found(self, domain: Domain) -> Known:
+    async def _found(self, domain: Domain) -> KnownDocument:
         url = self._url_of(domain)
         document = await self._read(url)
         if not document.url:

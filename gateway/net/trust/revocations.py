@@ -44,7 +44,7 @@ Fetch = Callable[..., Any]  # the type of `Fetcher.fetch`
 
 
 @dataclass
-class _Place:
+class _ListPlace:
     """A URL that verified certificates name: the issuer of its list, and when it is fetched."""
 
     url: str
@@ -74,7 +74,7 @@ class Revocations(Service):
         self._changed = changed
         self._is_wanted = is_wanted
         self._now = now
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, _ListPlace] = {}
         self._fetching: set[str] = set()
         self._looking = LoopingCall(self.look)
         self._looking.clock = reactor
@@ -100,7 +100,7 @@ class Revocations(Service):
             if place is not None:
                 place.wanted = now
             elif len(self._places) < MOST_LISTS:
-                self._places[url] = _Place(url=url, issuer=issuer, wanted=now, next=now)
+                self._places[url] = _ListPlace(url=url, issuer=issuer, wanted=now, next=now)
         self.look()
 
     def settled(self, chain: Sequence[x509.Certificate]) -> Deferred[Any]:
@@ -125,7 +125,7 @@ class Revocations(Service):
                 self._fetching.add(place.url)
                 Deferred.fromCoroutine(self._renew(place))
 
-    async def _renew(self, place: _Place) -> None:
+    async def _renew(self, place: _ListPlace) -> None:
         try:
             data = await self._fetch(place.url, most=MOST_LIST_BYTES, seconds=FETCH_SECONDS)
             found = read_list(data, place.url, place.issuer, self._now())
@@ -140,7 +140,7 @@ class Revocations(Service):
                 wait.callback(None)
         self.look()
 
-    def _has(self, place: _Place, found: x509.CertificateRevocationList, size: int) -> None:
+    def _has(self, place: _ListPlace, found: x509.CertificateRevocationList, size: int) -> None:
         now, due = self._now(), found.next_update_utc
         assert due is not None
         place.next = due - (due - now) / _EARLY
@@ -150,7 +150,7 @@ class Revocations(Service):
         self._lists.put(place.url, FetchedList(revocations=found, issuer=place.issuer, due=due), size)
         self._changed()
 
-    def _lacks(self, place: _Place, problem: str) -> None:
+    def _lacks(self, place: _ListPlace, problem: str) -> None:
         place.next = self._now() + _RETRY
         if not place.is_lacking:
             whose = name_of(place.issuer.subject)

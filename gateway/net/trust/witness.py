@@ -27,7 +27,7 @@ LOOKUP_SECONDS = 5.0
 """How long a stream waits for evidence about its certificate; then it continues without."""
 
 Attestations = tuple[Attestation, ...]
-_Lookup = Callable[[Domain, CertificateChain], Coroutine[Any, Any, Attestations]]
+_Attest = Callable[[Domain, CertificateChain], Coroutine[Any, Any, Attestations]]
 Witness = Callable[[Domain, Sequence[Means], CertificateChain], "Deferred[Attestations]"]
 """Returns what is said about the certificates of a chain as proof of a domain, by some means; never fails."""
 
@@ -49,7 +49,7 @@ class Witnesses:
         self._judge = judge
         self._documents = documents
         self._lists_settled = lists_settled
-        self._asked: Mapping[Means, _Lookup] = {
+        self._asked: Mapping[Means, _Attest] = {
             Means.EXTERNAL: self._by_lists,
             Means.DANE: self._by_dane,
             Means.POSH: self._by_posh,
@@ -64,11 +64,11 @@ class Witnesses:
         return lambda domain, means, chain: self._ask({**self._asked, Means.DANE: known}, domain, means, chain)
 
     def of_caller(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
-        """_Lookup up the domain of a stream that others open to us."""
+        """Look up the domain of a stream that others open to us."""
         return self._ask(self._asked, domain, means, chain)
 
     def _ask(
-        self, asked: Mapping[Means, _Lookup], domain: Domain, means: Sequence[Means], chain: CertificateChain
+        self, asked: Mapping[Means, _Attest], domain: Domain, means: Sequence[Means], chain: CertificateChain
     ) -> Deferred[Attestations]:
         """Ask for every means at once, each within its time."""
         if not chain:

@@ -7,7 +7,7 @@ happened on the second. The table is bounded, with a share for each domain: the 
 from __future__ import annotations
 
 from gateway.bounds.tables import Bounded, family
-from gateway.notices.attempts.records import Attempt, AttemptLog, Direction
+from gateway.notices.attempts.records import Attempt, Direction, StreamLog
 from gateway.notices.notices import Notice
 
 MOST_WAYS = 256
@@ -29,11 +29,11 @@ class Elsewhere:
             way = (notice.local, notice.remote, notice.direction)
             self._failed.put(way, notice, family(notice.remote))
 
-    def said(self, attempt: AttemptLog) -> str:
+    def said(self, log: StreamLog) -> str:
         """Return how an attempt in the other direction failed, at most a minute before this one; empty if none did."""
-        back = Direction.OUT if attempt.direction is Direction.IN else Direction.IN
-        other = self._failed.get((attempt.local, attempt.remote, back))
-        if other is None or other.began + other.seconds < attempt.began - RECENT_SECONDS:
+        back = Direction.OUT if log.direction is Direction.IN else Direction.IN
+        other = self._failed.get((log.local, log.remote, back))
+        if other is None or other.began + other.seconds < log.began - RECENT_SECONDS:
             return ""
         words = other.what_happened
         return f"the {other.who} had failed: {words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + '...'}"

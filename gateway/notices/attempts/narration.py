@@ -14,7 +14,7 @@ from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_of_pair, proofs_on
-from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
     CloseTransport,
@@ -72,9 +72,9 @@ _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert i
 class Narrator:
     """The writer of one stream's attempt record."""
 
-    def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None, keys: KnownKeys | None = None) -> None:
+    def __init__(self, log: StreamLog, elsewhere: Elsewhere | None = None, keys: KnownKeys | None = None) -> None:
         """`elsewhere` knows the other attempts between the same domains, `keys` what they have shown before."""
-        self.attempt = attempt
+        self.log = log
         self._elsewhere = elsewhere
         self._keys = keys
         self.last_error = ""
@@ -109,9 +109,9 @@ class Narrator:
     def connected(self, connection: Connection) -> None:
         """Note that the connection is up."""
         self._connection = connection
-        self.attempt.address = connection.peer_address
-        if self.attempt.direction is Direction.OUT:
-            self.attempt.step(AttemptStep.CONNECT, f"to {connection.peer_address}")
+        self.log.address = connection.peer_address
+        if self.log.direction is Direction.OUT:
+            self.log.step(AttemptStep.CONNECT, f"to {connection.peer_address}")
 
     def happened(self, output: Output) -> None:
         """Note an event of the stream."""
@@ -128,7 +128,7 @@ class Narrator:
         """End the attempt because we stop waiting."""
         self._note_certificate_under_way()
         self._was_ended_by_us = True
-        self.attempt.end(*self._on_silence(reason))
+        self.log.end(*self._on_silence(reason))
 
     def _on_silence(self, reason: str) -> tuple[Verdict, str]:
         """Return the verdict when no answer came: an earlier refusal, here or elsewhere, is more specific."""
@@ -143,7 +143,7 @@ class Narrator:
         if self._connection is None or self._elsewhere is None:
             return ""
         concerns = self._is_asserting or self._is_checking or self.dialback_failed
-        return self._elsewhere.said(self.attempt) if concerns else ""
+        return self._elsewhere.said(self.log) if concerns else ""
 
     @property
     def _words(self) -> str:
@@ -151,7 +151,7 @@ class Narrator:
         return "; ".join(filter(None, (self._refusal, self.last_error)))
 
     def _refused_verdict(self) -> Verdict:
-        return Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
+        return Verdict.PROOF_REFUSED if self.log.direction is Direction.OUT else self._not_trusted()
 
     def _note_certificate_under_way(self) -> None:
         """Note that the other side was checking our certificate, if it was, when the stream ended."""
@@ -163,12 +163,12 @@ class Narrator:
     def lost(self, reason: str) -> None:
         """Record that the connection is gone."""
         self._note_certificate_under_way()
-        if self.attempt.is_open:
+        if self.log.is_open:
             verdict, words = self._end(reason)
-            self.attempt.end(verdict, words)
+            self.log.end(verdict, words)
         elif self._connection is not None:
             bytes_in, bytes_out = self._connection.bytes_in, self._connection.bytes_out
-            self.attempt.stream_ended(bytes_in, bytes_out, self.last_error or reason, self._ended_as())
+            self.log.stream_ended(bytes_in, bytes_out, self.last_error or reason, self._ended_as())
 
     def _ended_as(self) -> Verdict:
         """Return the verdict on the end of an established stream: whether one side ended it over something."""
@@ -180,11 +180,11 @@ class Narrator:
 
     def _end(self, reason: str) -> tuple[Verdict, str]:
         """Return the verdict on a stream that was never established and ended without a stream error."""
-        last = self.attempt.last
+        last = self.log.last
         proof = last if last is not None and last.step is AttemptStep.PROOF else None
         if self._answered_keys and not self.last_error:
             return Verdict.QUESTIONS_ANSWERED, ""
-        if self.attempt.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
+        if self.log.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
             return Verdict.SAID_NOTHING, ""
         if reason.startswith("TLS"):
             return self._tls_failed(reason)
@@ -199,12 +199,12 @@ class Narrator:
     def _tls_failed(self, reason: str) -> tuple[Verdict, str]:
         if _CERTIFICATE_ALERT.search(reason):
             reason = f"the other side rejected our certificate: {reason}"
-            self.attempt.step(AttemptStep.TLS, reason, ok=False)
-            between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
+            self.log.step(AttemptStep.TLS, reason, ok=False)
+            between_servers = self.log.kind in (Kind.SERVER, Kind.KEYS)
             return Verdict.PROOF_REFUSED if between_servers else Verdict.TLS_FAILED, reason
-        if self.attempt.direction is Direction.OUT and _NO_CERTIFICATE_THERE.search(reason):
+        if self.log.direction is Direction.OUT and _NO_CERTIFICATE_THERE.search(reason):
             reason = f"{reason}; most likely the server has no certificate for {self._facts.remote} at this port"
-        self.attempt.step(AttemptStep.TLS, reason, ok=False, required=_tls_required(self._facts))
+        self.log.step(AttemptStep.TLS, reason, ok=False, required=_tls_required(self._facts))
         return Verdict.TLS_FAILED, reason
 
     def _meanwhile(self) -> str:
@@ -221,7 +221,7 @@ class Narrator:
 
     def _secured(self, secured: Secured) -> None:
         told = f"{secured.tls.version} with {secured.tls.cipher}"
-        self.attempt.step(AttemptStep.TLS, told, required=_tls_required(self._facts))
+        self.log.step(AttemptStep.TLS, told, required=_tls_required(self._facts))
         if secured.certificate is not None and self._facts.remote is not None:
             self._judge(replace(self._facts, tls=secured.tls, certificate=secured.certificate, tried=frozenset()))
 
@@ -230,9 +230,9 @@ class Narrator:
 
     def _opened(self, opened: StreamOpened) -> None:
         facts = self._facts
-        is_first = not self.attempt.remote
-        self.attempt.local = facts.local or ""
-        self.attempt.remote = facts.remote or ""
+        is_first = not self.log.remote
+        self.log.local = facts.local or ""
+        self.log.remote = facts.remote or ""
         if is_first and facts.certificate is not None and facts.remote is not None:
             self._judge(facts)
 
@@ -253,7 +253,7 @@ class Narrator:
         )
         if terms.required is None and terms.allow(Means.DIALBACK):
             required = f"{required}, or else dialback"
-        self.attempt.step(
+        self.log.step(
             AttemptStep.CERTIFICATE,
             why_not or (f"proves {remote} by {record}" if record else f"proves {remote}"),
             ok=not why_not,
@@ -264,12 +264,12 @@ class Narrator:
     def _pair_verified(self, verified: PairVerified) -> None:
         self._refusal = ""
         told = f"by {verified.means}"
-        if self.attempt.is_open:
-            self.attempt.step(AttemptStep.PROOF, told, offered=self._offered(), required=_proof(self._facts))
+        if self.log.is_open:
+            self.log.step(AttemptStep.PROOF, told, offered=self._offered(), required=_proof(self._facts))
         else:
             facts = self._facts
             proofs = proofs_of_pair(facts, verified.pair, verified.means) if isinstance(facts, ServerFacts) else None
-            self.attempt.further_pair(verified.pair, told, ok=True, proofs=proofs)
+            self.log.further_pair(verified.pair, told, ok=True, proofs=proofs)
 
     def _proof_failed(self, failed: ProofFailed) -> None:
         self.external_failed = self.external_failed or failed.means is Means.EXTERNAL
@@ -279,44 +279,42 @@ class Narrator:
 
     def _pair_refused(self, refused: PairRefused) -> None:
         told = f"refused ({refused.condition}{_said(refused.text)})"
-        if self.attempt.is_open:
+        if self.log.is_open:
             self.dialback_failed = True
             self.last_error = "; ".join(filter(None, (refused_in_words(refused), self._said_elsewhere())))
             self._refused(f"by dialback {told}")
         else:
-            self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
+            self.log.further_pair(refused.pair, f"by dialback: {told}", ok=False)
 
     def _refused(self, told: str) -> None:
-        self.attempt.step(AttemptStep.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+        self.log.step(AttemptStep.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
 
     def _key_answered(self, answered: KeyAnswered) -> None:
         self._answered_keys = True
         told = "valid" if answered.valid else "not valid" if answered.known else "not for a domain of ours"
-        self.attempt.step(
-            AttemptStep.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}"
-        )
+        self.log.step(AttemptStep.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}")
 
     def _established(self, _: NegotiationCompleted) -> None:
         self._remember_key()
-        is_for_stanzas = self.attempt.kind is Kind.SERVER
-        self.attempt.end(Verdict.ESTABLISHED, proofs=proofs_on(self._facts) if is_for_stanzas else None)
+        is_for_stanzas = self.log.kind is Kind.SERVER
+        self.log.end(Verdict.ESTABLISHED, proofs=proofs_on(self._facts) if is_for_stanzas else None)
 
     def _remember_key(self) -> None:
         """Compare the key with those that the domain has shown before."""
         facts = self._facts
-        if self._keys is None or facts.certificate is None or facts.remote is None or self.attempt.kind != Kind.SERVER:
+        if self._keys is None or facts.certificate is None or facts.remote is None or self.log.kind != Kind.SERVER:
             return
         change = self._keys.saw(facts.remote, facts.certificate)
         if change is not None:
-            self.attempt.step(AttemptStep.CERTIFICATE, change.sentence)
-            self.attempt.publish(change)
+            self.log.step(AttemptStep.CERTIFICATE, change.sentence)
+            self.log.publish(change)
 
     def _error_received(self, error: StreamErrorReceived) -> None:
         self.their_error = error.condition
         self.last_error = f"the other side ended the stream with {error.condition}{_said(error.text)}"
         self._note_certificate_under_way()
-        self.attempt.step(AttemptStep.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
-        self.attempt.end(self._their_verdict(error), self._words)
+        self.log.step(AttemptStep.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
+        self.log.end(self._their_verdict(error), self._words)
 
     def _closing(self, closing: CloseTransport) -> None:
         error = closing.error
@@ -325,13 +323,13 @@ class Narrator:
             return
         self._was_ended_by_us = True
         self.our_error = error.condition
-        if self.attempt.is_open:
+        if self.log.is_open:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
-            self.attempt.step(
+            self.log.step(
                 AttemptStep.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts)
             )
-            self.attempt.end(*self._our_end(error))
+            self.log.end(*self._our_end(error))
         left = f"we ended the stream with {error}"
         self.last_error = self.last_error or (f"{self._refusal}; {left}" if self._refusal else left)
 
@@ -345,9 +343,9 @@ class Narrator:
     def _name_the_refused(self) -> None:
         """Name both ends as in the refused header; neither is proved."""
         header = self._stream.header
-        if header is not None and not self.attempt.remote:
-            self.attempt.remote = header.from_domain or ""
-            self.attempt.local = header.to_domain or ""
+        if header is not None and not self.log.remote:
+            self.log.remote = header.from_domain or ""
+            self.log.local = header.to_domain or ""
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
@@ -366,7 +364,7 @@ class Narrator:
 
     def _their_verdict(self, error: StreamErrorReceived) -> Verdict:
         """Return the verdict on a stream that the other side ended with an error, about our proof or anything else."""
-        if self.attempt.direction is not Direction.OUT:
+        if self.log.direction is not Direction.OUT:
             return Verdict.CLOSED_BY_PEER
         says_so = _ABOUT_CERTIFICATES.search(error.text) is not None
         is_refusal = error.condition is StreamCondition.NOT_AUTHORIZED and (not error.text or bool(self._refusal))
@@ -407,24 +405,22 @@ class ComponentNarrator(Narrator):
     """The writer of a component stream's record; a component proves only that it knows its secret (XEP-0114)."""
 
     def _opened(self, opened: StreamOpened) -> None:
-        self.attempt.local = self.attempt.remote = self._facts.local or ""
+        self.log.local = self.log.remote = self._facts.local or ""
 
     def _name_the_refused(self) -> None:
         """Name the domain that the component asks for, the only one in its header."""
         header = self._stream.header
-        if header is not None and not self.attempt.remote:
-            self.attempt.local = self.attempt.remote = header.to_domain or ""
+        if header is not None and not self.log.remote:
+            self.log.local = self.log.remote = header.to_domain or ""
 
     def _knows_the_secret(self, _: AttachComponent) -> None:
-        self.attempt.step(AttemptStep.PROOF, "by handshake: it knows the secret")
+        self.log.step(AttemptStep.PROOF, "by handshake: it knows the secret")
 
     def _closing(self, closing: CloseTransport) -> None:
         if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
             told = "by handshake refused: its digest does not match our secret"
-            self.attempt.step(
-                AttemptStep.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]'
-            )
-            self.attempt.end(Verdict.WRONG_SECRET, "the component has the wrong secret")
+            self.log.step(AttemptStep.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]')
+            self.log.end(Verdict.WRONG_SECRET, "the component has the wrong secret")
         super()._closing(closing)
 
     _on = {

@@ -305,8 +305,11 @@ class StreamEnded(Notice):
         )
 
 
-class AttemptLog:
-    """An attempt under way: it collects steps as they end, until there is a verdict."""
+class StreamLog:
+    """The log of one stream: it collects the steps of the attempt until there is a verdict, and lives until it ends.
+
+    The `Attempt` is what it has written so far, as a record for readers.
+    """
 
     def __init__(
         self,

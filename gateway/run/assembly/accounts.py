@@ -58,7 +58,7 @@ def host_accounts(shared: Shared, routing: Routing, served: Served, homes: Homes
         router=routing.router,
         addresses=shared.addresses,
         new_id=shared.tools.new_id,
-        attempt=partial(shared.attempt, Kind.CLIENT),
+        new_log=partial(shared.new_log, Kind.CLIENT),
         reactor=shared.reactor,
         login_failures=settings.limits.login_failures,
         unsafe=routing.keeper.unsafe,

@@ -56,7 +56,7 @@ class Filters(Service):
         self.withheld = Withheld(routing.keeper, routing.router, shared.time_of_day, shared.board.publish)
         self.border = Border(
             router=routing.router,
-            is_own=shared.rules.domains.is_own,
+            is_own=shared.in_force.domains.is_own,
             acquaintances=Acquaintances(),
             contacts=self._contacts,
             clock=shared.reactor,
@@ -114,7 +114,7 @@ class Filters(Service):
         return False if store is None else store.relation(ours.bare, theirs.bare).addCallback(_is_in_roster)
 
     def _contacts_of(self, domain: Domain) -> list[Address] | None:
-        owner = self._shared.rules.domains.owner(domain)
+        owner = self._shared.in_force.domains.owner(domain)
         settings = self._shared.settings.domains.get(owner) if owner is not None else None
         if settings is None:
             return None

@@ -68,7 +68,7 @@ def load_certificates(shared: Shared) -> Trust:
     """Read all the files that the configuration names."""
     material = Material.load(shared.settings)
     return Trust(
-        contexts=TLSContexts(Keyring(material.identities), shared.rules.tls),
+        contexts=TLSContexts(Keyring(material.identities), shared.in_force.tls),
         judge=CertificateJudge(
             material.trust, warn=lambda text: shared.board.publish(Remark(text=text, weight=Level.WARN))
         ),

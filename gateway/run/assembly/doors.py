@@ -29,9 +29,9 @@ from gateway.net.listen.listening import Endpoints, Listening
 from gateway.notices.attempts.records import Kind
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.federation import Federation
+from gateway.run.assembly.in_force import terms_of
 from gateway.run.assembly.policies import Policies
 from gateway.run.assembly.routing import Routing
-from gateway.run.assembly.rules import terms_of
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
 from gateway.stream.facts import Facts, Terms
@@ -131,7 +131,7 @@ def _for_servers(
     def session(dialback: Dialback, connection: Connection) -> InboundSession:
         return InboundSession(
             connection,
-            shared.attempt(Kind.SERVER),
+            shared.new_log(Kind.SERVER),
             dialback,
             federation.session_tools,
             verify=federation.streams.verify,
@@ -183,14 +183,14 @@ def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accep
     def session(connection: Connection) -> ComponentSession:
         return ComponentSession(
             connection,
-            shared.attempt(Kind.COMPONENT),
+            shared.new_log(Kind.COMPONENT),
             served.components.get,
             routing.router,
             shared.board.publish,
         )
 
     return Behind(
-        profile=component_profile(Handshake(shared.rules.secret_of)),
+        profile=component_profile(Handshake(shared.in_force.secret_of)),
         accept=accept,
         session=session,
         terms=lambda: Terms(require_tls=False, stanza_bytes=shared.settings.limits.component_stanza_bytes),
@@ -201,7 +201,7 @@ def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accep
 def _for_people(shared: Shared, trust: Trust, people: People) -> Behind:
     return Behind(
         profile=people.profile,
-        accept=people.door.accept,
+        accept=people.policy.accept,
         session=people.session,
         terms=lambda: Terms(stanza_bytes=shared.settings.limits.client_stanza_bytes),
         tls=lambda facts: trust.contexts.accepting(facts.local, service=CLIENT),

@@ -30,7 +30,7 @@ from gateway.net.trust.posh import PoshDocuments
 from gateway.net.trust.revocations import Revocations
 from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.known_keys import KnownKeys
-from gateway.notices.attempts.records import Attempt, AttemptLog
+from gateway.notices.attempts.records import Attempt, StreamLog
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.policies import Policies
 from gateway.run.assembly.routing import Routing
@@ -60,7 +60,7 @@ def federate(
     limits = shared.settings.limits
     known_keys = KnownKeys(shared.time_of_day)
     session_tools = SessionTools(
-        admission=Admission(shared.rules.domains, routing.router, shared.board.publish),
+        admission=Admission(shared.in_force.domains, routing.router, shared.board.publish),
         clock=shared.reactor,
         patience=limits.stall_seconds,
         verifications=limits.verifications_per_stream,
@@ -122,18 +122,18 @@ def _connector(
     witnesses: Witnesses,
 ) -> Connector:
     def session(
-        attempt: AttemptLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None, connection: Connection
+        log: StreamLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None, connection: Connection
     ) -> OutboundSession:
-        is_relayed = shared.rules.domains.relayed_terms(pair.target) is not None
+        is_relayed = shared.in_force.domains.relayed_terms(pair.target) is not None
         dialback = policies.inside_dialback if is_relayed else policies.outside_dialback
-        return OutboundSession(connection, attempt, dialback, session_tools, pair, gone, resuming)
+        return OutboundSession(connection, log, dialback, session_tools, pair, gone, resuming)
 
     return Connector(
         shared.reactor,
         resolver=resolver,
         contexts=trust.contexts,
         judge=trust.judge,
-        way_to=shared.rules.way_to,
+        dial_terms=shared.in_force.dial_terms,
         session=session,
         profiles=_initiating_profiles(shared, policies.outside_dialback),
         tools=shared.tools,

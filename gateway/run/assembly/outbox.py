@@ -151,7 +151,7 @@ class Kept(Service):
 
     def _leads_out(self, target: Domain) -> bool:
         """Return whether a stream to that domain is ours to open: a component connects by itself."""
-        domains = self._shared.rules.domains
+        domains = self._shared.in_force.domains
         return not domains.is_own(target) or domains.relayed_terms(target) is not None
 
     def _found_held(self, domains: frozenset[Domain]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback, DialbackBounds
-from gateway.routing.policy import OutsideRules, RelayRules, ShutOut
+from gateway.routing.policy import OutsidePolicy, RelayPolicy, ShutOut
 from gateway.run.assembly.shared import Shared
 
 
@@ -14,17 +14,17 @@ from gateway.run.assembly.shared import Shared
 class Policies:
     """The policy and the dialback of each side."""
 
-    outside: OutsideRules
-    inside: RelayRules
+    outside: OutsidePolicy
+    inside: RelayPolicy
     outside_dialback: Dialback
     inside_dialback: Dialback
 
 
 def make_policies(shared: Shared, keys: KeyMaker, shut_out: ShutOut) -> Policies:
     """Make the policy and dialback of both sides; they share one secret, so a key is valid on either."""
-    rules = shared.rules
-    outside = OutsideRules(rules.domains, rules.terms_outside, shut_out)
-    inside = RelayRules(rules.domains, rules.terms_outside)
+    in_force = shared.in_force
+    outside = OutsidePolicy(in_force.domains, in_force.terms_outside, shut_out)
+    inside = RelayPolicy(in_force.domains, in_force.terms_outside)
     limits = shared.settings.limits
     bounds = DialbackBounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)
     return Policies(

@@ -21,13 +21,13 @@ from gateway.xmpp.stanzas import AddressedStanza
 def entities_of(shared: Shared, served: Served, domain: Domain) -> PrivilegedEntities:
     """Return the components that may act for the accounts of a domain."""
     return PrivilegedEntities(
-        granted=partial(shared.rules.privileged, domain), is_attached=partial(_is_attached, served)
+        granted=partial(shared.in_force.privileged, domain), is_attached=partial(_is_attached, served)
     )
 
 
 def delegates_of(shared: Shared, served: Served, domain: Domain) -> Delegates:
     """Return the components to which a domain delegates namespaces."""
-    return Delegates(granted=partial(shared.rules.delegated, domain), is_attached=partial(_is_attached, served))
+    return Delegates(granted=partial(shared.in_force.delegated, domain), is_attached=partial(_is_attached, served))
 
 
 def _is_attached(served: Served, component: Domain) -> bool:
@@ -38,11 +38,11 @@ def _is_attached(served: Served, component: Domain) -> bool:
 def greeting_of(shared: Shared, people: People, component: Domain) -> list[AddressedStanza]:
     """Return what a component gets first: what it may do, the presence that it may see, and what it answers for."""
     greeting: list[AddressedStanza] = []
-    for domain, granted in shared.rules.privileges_of(component).items():
+    for domain, granted in shared.in_force.privileges_of(component).items():
         greeting += advertisements(domain, component, granted)
         if (accounts := people.domains.get(domain)) is not None:
             greeting += accounts.introduction(component)
-    for domain, delegated in shared.rules.delegations_of(component).items():
+    for domain, delegated in shared.in_force.delegations_of(component).items():
         greeting.append(told_delegated(domain, component, delegated))
         if (accounts := people.domains.get(domain)) is not None:
             accounts.meet(component)

@@ -43,7 +43,7 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
     def remote(pair: DomainPair) -> RemoteRoute:
         return RemoteRoute(
             pair,
-            shared.rules.route_rules(pair.target),
+            shared.in_force.route_terms(pair.target),
             open_stream=open_stream,
             router=router,
             backoff=backoff,
@@ -56,5 +56,5 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
 
     crowded_out = CrowdedOut(limits.routes, lambda: router, publish, shared.reactor.seconds)
     routes = RouteTable(remote, backoff, most=limits.routes, crowded_out=crowded_out)
-    router = Router(shared.rules.domains, routes.route_of, publish)
+    router = Router(shared.in_force.domains, routes.route_of, publish)
     return Routing(router=router, keeper=keeper, space=space, backoff=backoff, routes=routes)

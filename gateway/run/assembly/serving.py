@@ -171,7 +171,7 @@ def _placed_route(
         shared.board.publish,
         limits.silence_seconds,
         keeper=routing.keeper,
-        keep=partial(shared.rules.component_keeps, domain),
+        keep=partial(shared.in_force.component_keep_terms, domain),
         greeting=greeting,
     )
 

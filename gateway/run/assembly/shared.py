@@ -16,11 +16,11 @@ from gateway.net.connection.protocol import Timing
 from gateway.net.listen.connection_limits import Places
 from gateway.net.listen.descriptors import room_for
 from gateway.net.listen.listening import Endpoints
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.notices.notices import Board
 from gateway.operations.history import History
 from gateway.operations.log import LogLevels
-from gateway.run.assembly.rules import Rules
+from gateway.run.assembly.in_force import InForce
 from gateway.stream.budget import Budget
 from gateway.stream.tools import StreamTools
 from gateway.timing.block_watch import BlockWatch
@@ -35,7 +35,7 @@ STREAM_ID_BYTES = 20  # 160 bits, because dialback keys and component handshakes
 class Shared:
     """The parts that nearly every other part needs."""
 
-    rules: Rules
+    in_force: InForce
     reactor: IReactor
     board: Board
     history: History
@@ -56,11 +56,11 @@ class Shared:
     @property
     def settings(self) -> Settings:
         """The settings in force."""
-        return self.rules.settings
+        return self.in_force.settings
 
-    def attempt(self, kind: Kind) -> AttemptLog:
+    def new_log(self, kind: Kind) -> StreamLog:
         """Return a new record for a stream that others open to us."""
-        return AttemptLog(
+        return StreamLog(
             self.board.publish,
             self.reactor.seconds,
             next(self.numbers),
@@ -77,7 +77,7 @@ def share(settings: Settings, reactor: IReactor) -> Shared:
     addresses = AddressCache()
     now = time_of_day(reactor)
     return Shared(
-        rules=Rules(settings),
+        in_force=InForce(settings),
         reactor=reactor,
         board=board,
         history=_history(settings, board),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.components.route import ComponentRoute
-from gateway.outbox.backlog import KeepRules
+from gateway.outbox.backlog import KeepTerms
 from gateway.outbox.keeper import Keeper
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.xmpp.addresses import Domain
@@ -29,7 +29,7 @@ def beside_somebody_who_is_away() -> tuple[House, SlowOutbox]:
         house.clock,
         house.notices.append,
         keeper=keeper,
-        keep=lambda: KeepRules(level="waiting"),
+        keep=lambda: KeepTerms(level="waiting"),
     )
     house.router.attach(AWAY, route)
     house.services = replace(house.services, unsafe=keeper.unsafe)

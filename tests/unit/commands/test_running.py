@@ -16,7 +16,7 @@ import pytest
 
 from gateway.commands import main
 from gateway.commands.telling import duration, size
-from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
+from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.operator import attempt_record
 from tests.support.control import answering
@@ -110,7 +110,7 @@ def test_all_is_not_well_while_other_domains_cannot_be_reached(
 
 
 def failed_attempt() -> dict[str, Any]:
-    log = AttemptLog(lambda _: None, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
+    log = StreamLog(lambda _: None, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
     log.step(AttemptStep.CONNECT, "to 192.0.2.1:5269")
     told = "the certificate expired on 2026-01-01"
     log.step(AttemptStep.CERTIFICATE, told, ok=False, required="a valid certificate for old.test")
@@ -146,7 +146,7 @@ def test_a_stream_that_was_accepted_and_then_closed_over_something_is_a_failure(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found: list[Any] = []
-    log = AttemptLog(found.append, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
+    log = StreamLog(found.append, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(10, 20, "policy-violation: you are on our list", Verdict.CLOSED_BY_PEER)
     attempt = replace(found[-1].attempt, ended=found[-1].ending)

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from gateway.components.route import SIGN_OF_LIFE_SECONDS, ComponentRoute
 from gateway.components.session import ComponentSession
 from gateway.features.handshake import AttachComponent, ComponentAttached
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
@@ -101,7 +101,7 @@ class Line:
         self._world = harness
         self._name = name
         self.is_lost = False
-        attempt = AttemptLog(harness.notices.append, harness.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
+        attempt = StreamLog(harness.notices.append, harness.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
         self.session = ComponentSession(
             self, attempt, lambda domain: {DOMAIN: harness.route}.get(domain), harness.router, harness.notices.append
         )

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.components.route import ComponentRoute
 from gateway.notices.notices import TakenForDelivered
-from gateway.outbox.backlog import KeepRules
+from gateway.outbox.backlog import KeepTerms
 from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
@@ -43,7 +43,7 @@ class KeptComponentHarness(plain.ComponentHarness):
             self.clock,
             self.notices.append,
             keeper=self.keeper,
-            keep=lambda: KeepRules(level=level, hours=1, silence_seconds=15, patience=30),
+            keep=lambda: KeepTerms(level=level, hours=1, silence_seconds=15, patience=30),
         )
         self.router.attach(DOMAIN, self.route)
 

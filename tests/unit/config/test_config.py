@@ -18,7 +18,7 @@ from gateway.config.settings import (
     ImDomain,
     Limits,
     OutboxSettings,
-    PeerRules,
+    PeerEntries,
     PeerSettings,
     RelayDomain,
     Secret,
@@ -574,7 +574,7 @@ PEERS: dict[str, dict[str, Any]] = {
     ],
 )
 def test_exact_name_beats_longest_suffix_beats_any(domain: str, expected: PeerSettings) -> None:
-    assert PeerRules.inherit(PEERS).for_domain(Domain(domain)) == expected
+    assert PeerEntries.inherit(PEERS).for_domain(Domain(domain)) == expected
 
 
 def test_the_origin_of_each_key_of_a_peer_is_known() -> None:
@@ -583,7 +583,7 @@ def test_the_origin_of_each_key_of_a_peer_is_known() -> None:
         "*.example": {"stanza_bytes": 30000, "require_tls": False},
         "a.example": {"require_tls": True},
     }
-    rules = PeerRules.inherit(given)
+    rules = PeerEntries.inherit(given)
     keys = ("stanza_bytes", "keep", "require_tls", "allow")
     assert [rules.origins(Domain("a.example"))[key] for key in keys] == ["*.example", "any", "a.example", "default"]
     assert [rules.origins(Domain("b.example"))[key] for key in keys] == ["*.example", "any", "*.example", "default"]

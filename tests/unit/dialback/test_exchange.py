@@ -6,8 +6,8 @@ import pytest
 
 from gateway.dialback.exchange import (
     Assertion,
+    KeyQuestion,
     KeyVerdict,
-    Question,
     read_result,
     read_verify,
     result_answer,
@@ -23,7 +23,7 @@ from gateway.xmpp.namespaces import SERVER
 from tests.support.steps import element
 
 PAIR = DomainPair(Domain("capulet.test"), Domain("montague.test"))
-QUESTION = Question(pair=PAIR, stream_id="s", key="k")
+QUESTION = KeyQuestion(pair=PAIR, stream_id="s", key="k")
 
 
 def on_the_wire(sent: Element) -> Element:

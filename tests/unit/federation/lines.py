@@ -14,7 +14,7 @@ from gateway.features.dialback import Dialback
 from gateway.federation.admission import Admission
 from gateway.federation.broken_streams import Unsafe
 from gateway.federation.session import SessionTools
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.notices import Notice
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Role, ServerFacts
@@ -96,9 +96,9 @@ class Line:
         self.closes(error)
 
 
-def attempt(direction: Direction, notices: list[Notice] | None = None) -> AttemptLog:
+def attempt(direction: Direction, notices: list[Notice] | None = None) -> StreamLog:
     """The record of this stream."""
-    return AttemptLog((notices if notices is not None else []).append, lambda: 0.0, 1, direction)
+    return StreamLog((notices if notices is not None else []).append, lambda: 0.0, 1, direction)
 
 
 def tools(neighbours: Neighbours, clock: Clock | None = None, unsafe: Unsafe = lambda: None) -> SessionTools:

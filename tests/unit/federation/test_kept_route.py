@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING
-from gateway.federation.route import RemoteRoute, RouteRules
-from gateway.outbox.backlog import KeepRules
+from gateway.federation.route import RemoteRoute, RouteTerms
+from gateway.outbox.backlog import KeepTerms
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.keeper import Keeper
@@ -23,8 +23,8 @@ from gateway.xmpp.stanzas import Stanza
 from tests.unit.federation import test_route as plain
 from tests.unit.federation.test_route import ASKED, MESSAGE, PAIR, messages
 
-KEPT = RouteRules(connect_seconds=30, queue_stanzas=5, answer_seconds=10, keep=KeepRules(level="waiting", hours=1))
-ALL = RouteRules(connect_seconds=30, queue_stanzas=5, answer_seconds=10, keep=KeepRules(level="all", hours=1))
+KEPT = RouteTerms(connect_seconds=30, queue_stanzas=5, answer_seconds=10, keep=KeepTerms(level="waiting", hours=1))
+ALL = RouteTerms(connect_seconds=30, queue_stanzas=5, answer_seconds=10, keep=KeepTerms(level="all", hours=1))
 PRESENCE = "<presence type='{type}' from='a@here.test' to='b@far.test'/>"
 START = 1_000_000.0  # seconds since 1970
 
@@ -70,9 +70,9 @@ class Stream(plain.Session):
 class KeptRouteHarness(plain.RouteHarness):
     """The same harness with an outbox."""
 
-    def __init__(self, rules: RouteRules = KEPT, outbox: MemoryOutbox | None = None) -> None:
+    def __init__(self, terms: RouteTerms = KEPT, outbox: MemoryOutbox | None = None) -> None:
         self.outbox = outbox or MemoryOutbox(limits=OutboxLimits())
-        super().__init__(rules)
+        super().__init__(terms)
 
     def route_for(self, pair: DomainPair) -> RemoteRoute:
         if not hasattr(self, "keeper"):
@@ -81,7 +81,7 @@ class KeptRouteHarness(plain.RouteHarness):
         if pair not in self.routes:
             self.routes[pair] = RemoteRoute(
                 pair,
-                self._rules,
+                self._terms,
                 open_stream=self.open,
                 router=self.router,
                 backoff=self.backoff,

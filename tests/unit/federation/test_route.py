@@ -15,7 +15,7 @@ from zope.interface import implementer
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.broken_streams import RESUME_SECONDS
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
-from gateway.federation.route import RemoteRoute, RouteRules
+from gateway.federation.route import RemoteRoute, RouteTerms
 from gateway.federation.session import StreamUser
 from gateway.notices.notices import MaybeLost, Notice, TooMuch
 from gateway.routing.disposition import Disposition
@@ -29,7 +29,7 @@ from tests.support.trees import stanza
 
 HERE, OTHER, FAR = Domain("here.test"), Domain("other.test"), Domain("far.test")
 PAIR, OTHER_PAIR = DomainPair(HERE, FAR), DomainPair(OTHER, FAR)
-RULES = RouteRules(connect_seconds=30, queue_stanzas=5, answer_seconds=10)
+TERMS = RouteTerms(connect_seconds=30, queue_stanzas=5, answer_seconds=10)
 MESSAGE = "<message id='{id}' from='a@here.test' to='b@far.test'><body>Hi</body></message>"
 ASKED = "<iq type='get' id='{id}' from='a@here.test' to='b@far.test'><ping xmlns='urn:xmpp:ping'/></iq>"
 ANSWERED = "<iq type='result' id='{id}' from='b@far.test' to='a@here.test'/>"
@@ -47,7 +47,7 @@ class Longest(Random):
 class RouteHarness:
     """Routes to `far.test`, and our own domain as one route; `log` is what happens, in order."""
 
-    def __init__(self, rules: RouteRules = RULES, space: int = 1_000_000) -> None:
+    def __init__(self, terms: RouteTerms = TERMS, space: int = 1_000_000) -> None:
         self.log: list[str] = []
         self.notices: list[Notice] = []
         self.clock = Clock()
@@ -56,7 +56,7 @@ class RouteHarness:
         self.router.attach(HERE, self)
         self.router.attach(OTHER, self)
         self.backoff = Backoff(Waits(first=15), Longest())
-        self._rules = rules
+        self._terms = terms
         self.space = QueueSpace(space, each=0)
         self.routes: dict[DomainPair, RemoteRoute] = {}
         self.route = self.route_for(PAIR)
@@ -65,7 +65,7 @@ class RouteHarness:
         if pair not in self.routes:
             self.routes[pair] = RemoteRoute(
                 pair,
-                self._rules,
+                self._terms,
                 open_stream=self.open,
                 router=self.router,
                 backoff=self.backoff,
@@ -190,7 +190,7 @@ def test_our_own_bug_bounces_what_waits_too(harness: RouteHarness) -> None:
 
 
 def test_whom_we_do_not_allow_is_not_tried() -> None:
-    harness = RouteHarness(RouteRules(allow=False))
+    harness = RouteHarness(RouteTerms(allow=False))
     harness.send(*messages(1))
     assert harness.log == ["we get error 1 not-allowed", "here.test rests"]
 
@@ -235,7 +235,7 @@ def test_h_44_two_thousand_domains_share_the_space_and_give_it_back() -> None:
     assert Counter(line.split()[-1] for line in harness.log) == {"open": 2000, "resource-constraint": 1000}
     assert harness.space.left == 0
     harness.log.clear()
-    harness.clock.advance(RULES.connect_seconds)
+    harness.clock.advance(TERMS.connect_seconds)
     assert Counter(line.split()[-1] for line in harness.log) == {TIMEOUT: 5000, "rests": 2000}
     assert harness.space.left == 5000 * size
 
@@ -457,7 +457,7 @@ def test_when_nothing_is_resumed_what_was_handled_has_the_usual_time_for_an_answ
     assert session.user is not None
     session.user.take_back([stanza(ASKED.format(id=2))])
     harness.opened()
-    harness.clock.advance(RULES.answer_seconds)
+    harness.clock.advance(TERMS.answer_seconds)
     assert harness.log[-1] == f"we get error 1 {TIMEOUT}"
     assert not harness.clock.getDelayedCalls()
 

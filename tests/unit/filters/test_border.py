@@ -8,7 +8,7 @@ from twisted.logger import globalLogPublisher
 from zope.interface import implementer
 
 from gateway.filters.border import JUDGE_SECONDS, MOST_BEHIND
-from gateway.filters.interfaces import IFilter, Judge, Opinion
+from gateway.filters.interfaces import FilterFunction, IFilter, Opinion
 from gateway.filters.lists import read_entry
 from gateway.filters.rules import Act, Decision
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -145,7 +145,7 @@ class Asks:
     def __init__(self) -> None:
         Asks.waiting = []
 
-    def plan(self, pair: DomainPair) -> Judge | None:
+    def plan(self, pair: DomainPair) -> FilterFunction | None:
         return self.judge if pair.sender == "evil.test" else None
 
     def judge(self, stanza: Stanza) -> Opinion | Deferred[Opinion]:

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from zope.interface.verify import verifyObject
 
-from gateway.im.interfaces import ISession
+from gateway.im.interfaces import IBoundClient
 from gateway.im.limits import AccountLimits
 from gateway.routing.interfaces import IRoute
 from gateway.storage.errors import StoreUnavailable
@@ -27,7 +27,7 @@ def bodies(client: object) -> list[str]:
 def test_interfaces_are_provided() -> None:
     home = Home("alice")
     assert verifyObject(IRoute, home.domain)
-    assert verifyObject(ISession, home.client("alice"))
+    assert verifyObject(IBoundClient, home.client("alice"))
 
 
 class TestBinding:

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.notices.attempts.proofs import Proofs
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.fates import CALM_SECONDS, EstablishedStream, Fates
 from gateway.stream.facts import Means
@@ -23,9 +23,9 @@ class Watched:
 
     def stream(
         self, verdict: Verdict = Verdict.ESTABLISHED, direction: Direction = Direction.OUT, local: str = "im.test"
-    ) -> AttemptLog:
+    ) -> StreamLog:
         self._number += 1
-        log = AttemptLog(self.fates.notice, self.clock.seconds, self._number, direction, local=local, remote="far.test")
+        log = StreamLog(self.fates.notice, self.clock.seconds, self._number, direction, local=local, remote="far.test")
         log.end(verdict, "the reason")
         return log
 
@@ -39,7 +39,7 @@ def watched() -> Watched:
     return Watched()
 
 
-def end(log: AttemptLog, verdict: Verdict, reason: str = "policy-violation") -> None:
+def end(log: StreamLog, verdict: Verdict, reason: str = "policy-violation") -> None:
     log.stream_ended(10, 20, reason, verdict)
 
 

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import Attempt, AttemptLog, AttemptStep, Direction, Kind
+from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 
@@ -19,8 +19,8 @@ def history() -> History:
     return History(domains=3, strangers=2, attempts=2, failures=4)
 
 
-def begin(history: History, remote: str, direction: Direction = Direction.OUT, kind: Kind = Kind.SERVER) -> AttemptLog:
-    return AttemptLog(
+def begin(history: History, remote: str, direction: Direction = Direction.OUT, kind: Kind = Kind.SERVER) -> StreamLog:
+    return StreamLog(
         history.notice, Clock().seconds, next(numbers), direction, kind=kind, local="im.test", remote=remote
     )
 

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from gateway.filters.lists import NamedList
 from gateway.filters.notices import FilterDecided
 from gateway.notices.attempts.known_keys import KeyChanged, KnownKey
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Board, LoopLag, MaybeLost, ServiceBlocked, StanzaBounced, StanzasPassed
 from gateway.operations.metrics import FilterGauges, Metrics
@@ -84,7 +84,7 @@ def every_notice_once(metrics: Metrics) -> None:
     )
     publish(FilterDecided(rule="r", decision="drop", act="drop", dry_run=False, stanza=stanzas("message")[0]))
     publish(ServiceBlocked(domain="bot.test", service="Bot", name="message", seconds=0.2))
-    log = AttemptLog(publish, Clock().seconds, 1, Direction.OUT)
+    log = StreamLog(publish, Clock().seconds, 1, Direction.OUT)
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(0, 0, "")
     key = KnownKey(key="aa", issuer="CA", since=0, seen=0, begins=0, ends=1)
@@ -109,7 +109,7 @@ def test_stanzas_are_counted_by_direction_and_kind_a_batch_at_a_time(metrics: Me
 def test_attempts_are_counted_by_verdict(metrics: Metrics) -> None:
     clock = Clock()
     for verdict in (Verdict.TIMEOUT, Verdict.TIMEOUT, Verdict.ESTABLISHED):
-        log = AttemptLog(metrics.notice, clock.seconds, 1, Direction.OUT, remote="far.test")
+        log = StreamLog(metrics.notice, clock.seconds, 1, Direction.OUT, remote="far.test")
         clock.advance(0.2)
         log.end(verdict)
     labels = {"direction": "out", "kind": "server"}
@@ -119,7 +119,7 @@ def test_attempts_are_counted_by_verdict(metrics: Metrics) -> None:
 
 
 def test_streams_that_end_are_counted_by_how(metrics: Metrics) -> None:
-    log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.OUT, remote="far.test")
+    log = StreamLog(metrics.notice, Clock().seconds, 1, Direction.OUT, remote="far.test")
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(1, 2, "policy-violation", Verdict.CLOSED_BY_PEER)
     assert value(metrics, "streams_ended_total", direction="out", kind="server", verdict="closed-by-peer") == 1
@@ -159,7 +159,7 @@ def test_the_state_of_the_moment_is_read_from_the_status(metrics: Metrics) -> No
 def test_peers_do_not_become_labels(metrics: Metrics) -> None:
     for number in range(50):
         peer = f"peer{number}.test"
-        log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.IN, remote=peer)
+        log = StreamLog(metrics.notice, Clock().seconds, 1, Direction.IN, remote=peer)
         log.end(Verdict.TIMEOUT)
         batch = StanzasPassed(came_in=True, via="server", source=peer, target="b", stanzas=stanzas("odd"), size=1)
         metrics.notice(batch)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import StanzaBounced
 from gateway.operations.minutes import DAY_MINUTES, Minutes, Series
@@ -24,10 +24,10 @@ class Counted:
         self.connections: list[Any] = []
         self.minutes = Minutes(self.clock.seconds, totals=lambda: self.totals, connections=lambda: self.connections)
 
-    def stream(self, domain: str, number: int = 1) -> tuple[AttemptLog, Any]:
-        log = AttemptLog(self.minutes.notice, self.clock.seconds, number, Direction.OUT, remote=domain)
+    def stream(self, domain: str, number: int = 1) -> tuple[StreamLog, Any]:
+        log = StreamLog(self.minutes.notice, self.clock.seconds, number, Direction.OUT, remote=domain)
         log.end(Verdict.ESTABLISHED)
-        session = SimpleNamespace(attempt=SimpleNamespace(kind=Kind.SERVER, number=number))
+        session = SimpleNamespace(log=SimpleNamespace(kind=Kind.SERVER, number=number))
         stream = SimpleNamespace(facts=SimpleNamespace(remote=domain))
         connection = SimpleNamespace(session=session, stream=stream, bytes_in=0, bytes_out=0)
         self.connections.append(connection)
@@ -55,7 +55,7 @@ def test_seldom_things_are_counted_when_they_happen_and_of_levels_the_highest_co
         StanzaBounced(name="iq", id="1", sender="a", target="b", condition="c", reason="", answered=True)
     )
     counted.stream("far.test")
-    AttemptLog(counted.minutes.notice, counted.clock.seconds, 2, Direction.OUT, remote="x").end(Verdict.TIMEOUT)
+    StreamLog(counted.minutes.notice, counted.clock.seconds, 2, Direction.OUT, remote="x").end(Verdict.TIMEOUT)
     for waiting in (3, 9, 4):
         counted.minutes.read(waiting)
     found = {series: counted.minutes.day(series, 60) for series in Series}

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.proofs import Proofs
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.ages import Ages
 from gateway.operations.fates import Fates
@@ -39,9 +39,7 @@ class Neighbourhood:
         self.ages = Ages(self.keeper)
         self._number = 0
 
-    def stream(
-        self, name: str, proofs: Proofs = GOOD, direction: Direction = Direction.IN, size: int = 0
-    ) -> AttemptLog:
+    def stream(self, name: str, proofs: Proofs = GOOD, direction: Direction = Direction.IN, size: int = 0) -> StreamLog:
         log = self._attempt(name, direction)
         log.end(Verdict.ESTABLISHED, proofs=proofs)
         if size:
@@ -49,9 +47,9 @@ class Neighbourhood:
             self.minutes.read(0)
         return log
 
-    def _ended(self, log: AttemptLog, size: int) -> Any:
+    def _ended(self, log: StreamLog, size: int) -> Any:
         found: list[Any] = []
-        other = AttemptLog(found.append, self.clock.seconds, 10_000 + log.number, Direction.IN, remote=log.remote)
+        other = StreamLog(found.append, self.clock.seconds, 10_000 + log.number, Direction.IN, remote=log.remote)
         other.end(Verdict.ESTABLISHED)
         other.stream_ended(size, 0, "idle")
         return found[-1]
@@ -62,9 +60,9 @@ class Neighbourhood:
     def wait(self, name: str, count: int) -> None:
         self.routes[DomainPair(Domain("im.test"), Domain(name))] = SimpleNamespace(queued=count)
 
-    def _attempt(self, name: str, direction: Direction) -> AttemptLog:
+    def _attempt(self, name: str, direction: Direction) -> StreamLog:
         self._number += 1
-        return AttemptLog(self.fates.notice, self.clock.seconds, self._number, direction, remote=name)
+        return StreamLog(self.fates.notice, self.clock.seconds, self._number, direction, remote=name)
 
     def now(self) -> OtherDomains:
         sources = PeerSources(

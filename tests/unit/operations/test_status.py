@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from gateway.commands.conversing import as_fact
-from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerSettings, RelayDomain, Secret
+from gateway.config.settings import ComponentDomain, HandlerDomain, ListenSettings, PeerSettings, RelayDomain, Secret
 from gateway.federation.backoff import Backoff, Waits
 from gateway.net.certificates.judge import NO_CERTIFICATE
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 from gateway.operations.ages import Ages
@@ -44,7 +44,7 @@ def connection(
     number: int, remote: str, role: Role = Role.RECEIVING, kind: Kind = Kind.SERVER, active: float = NOW
 ) -> Any:
     direction = Direction.OUT if role is Role.INITIATING else Direction.IN
-    attempt = AttemptLog(lambda _: None, lambda: NOW - 60, number, direction, kind=kind)
+    attempt = StreamLog(lambda _: None, lambda: NOW - 60, number, direction, kind=kind)
     proofs: Mapping[DomainPair, Means] = {DomainPair(Domain(remote), OURS): Means.EXTERNAL}
     facts = ServerFacts(
         role=role,
@@ -54,7 +54,7 @@ def connection(
         proofs=MappingProxyType(proofs),
     )
     return SimpleNamespace(
-        session=SimpleNamespace(attempt=attempt),
+        session=SimpleNamespace(log=attempt),
         stream=SimpleNamespace(facts=facts, state=State.ESTABLISHED, is_established=True),
         peer_address="192.0.2.1:5269",
         bytes_in=10,
@@ -72,7 +72,7 @@ class GatewayAtRest:
         relay = RelayDomain(domain=Domain("inside.test"), serve="relay", peer=PeerSettings(connect="tcp:10.0.0.5:5269"))
         component = ComponentDomain(domain=OURS, serve="component", secret=Secret("secret"))
         domains = {each.domain: each for each in (component, handler, relay)}
-        self.settings: Any = SimpleNamespace(domains=domains, listen=Doors(server=("tcp:5269",)))
+        self.settings: Any = SimpleNamespace(domains=domains, listen=ListenSettings(server=("tcp:5269",)))
         self.history = History()
         self.fates = Fates(lambda: NOW)
         self.minutes = Minutes(lambda: NOW, totals=dict, connections=list)
@@ -146,7 +146,7 @@ def test_a_relayed_server_is_down_only_when_it_could_not_be_reached() -> None:
     gateway = GatewayAtRest()
     relay = lambda: next(each for each in read(gateway).status().domains if each.serve == "relay")  # noqa: E731
     assert (relay().up, relay().told) == (True, "no streams, to the server at tcp:10.0.0.5:5269")
-    log = AttemptLog(gateway.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
+    log = StreamLog(gateway.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
     log.end(Verdict.UNREACHABLE)
     assert not relay().up
     assert relay().told.startswith("the last attempt failed: unreachable")

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.filters.lists import NamedList
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 from gateway.operations import findings
@@ -70,7 +70,7 @@ def test_healthz_warns_of_troubles_and_stays_ready() -> None:
 def fates(*failing: str, clock: Clock) -> Fates:
     found = Fates(clock.seconds)
     for number, domain in enumerate(failing):
-        log = AttemptLog(found.notice, clock.seconds, number, Direction.OUT, remote=domain)
+        log = StreamLog(found.notice, clock.seconds, number, Direction.OUT, remote=domain)
         log.end(Verdict.UNREACHABLE)
     return found
 

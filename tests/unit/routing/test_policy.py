@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, OutsideRules, RelayRules, check_component, refuse_inbound
+from gateway.routing.policy import DomainRule, Domains, OutsidePolicy, RelayPolicy, check_component, refuse_inbound
 from gateway.stream.facts import Facts, Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.xmpp.addresses import Address, Domain, DomainPair
@@ -33,7 +33,7 @@ def terms_for(domain: Domain) -> Terms | None:
     return {FORBIDDEN: None, STRICT: STRICT_TERMS}.get(domain, OUR_TERMS)
 
 
-OUTSIDE, INSIDE = OutsideRules(DOMAINS, terms_for), RelayRules(DOMAINS, terms_for)
+OUTSIDE, INSIDE = OutsidePolicy(DOMAINS, terms_for), RelayPolicy(DOMAINS, terms_for)
 IN_CLEAR = ServerFacts(role=Role.RECEIVING)
 
 
@@ -179,7 +179,7 @@ def test_a_bad_certificate_is_refused_where_it_is_all_there_is(domain: Domain, f
     ],
 )
 def test_asserted_pairs(
-    door: OutsideRules | RelayRules, sender: str, target: str, answer: Terms | StanzaCondition
+    door: OutsidePolicy | RelayPolicy, sender: str, target: str, answer: Terms | StanzaCondition
 ) -> None:
     assert door.terms_of_pair(DomainPair(Domain(sender), Domain(target))) == answer
 
@@ -188,7 +188,7 @@ def test_asserted_pairs(
     ("door", "sender"),
     [(OUTSIDE, "service.test"), (OUTSIDE, "rooms.component.test"), (OUTSIDE, "relayed.test"), (INSIDE, "far.test")],
 )
-def test_asserting_what_is_ours_ends_the_stream(door: OutsideRules | RelayRules, sender: str) -> None:
+def test_asserting_what_is_ours_ends_the_stream(door: OutsidePolicy | RelayPolicy, sender: str) -> None:
     with pytest.raises(StreamError) as error:
         door.terms_of_pair(DomainPair(Domain(sender), SERVICE))
     assert error.value.condition is StreamCondition.INVALID_FROM

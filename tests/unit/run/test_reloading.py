@@ -86,7 +86,7 @@ def reload(gateway: Gateway) -> dict[str, Any]:
 def test_towards_a_relayed_server_we_are_everybody_whom_it_may_reach(
     gateway: Gateway, remote: Domain | None, domain: Domain, speaks: bool
 ) -> None:
-    assert gateway.shared.rules.speaks_for(remote, domain) is speaks
+    assert gateway.shared.in_force.speaks_for(remote, domain) is speaks
 
 
 def test_a_certificate_that_cannot_be_used_leaves_its_domain_the_one_from_before(

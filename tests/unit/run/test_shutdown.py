@@ -21,7 +21,7 @@ class Connection:
         self.is_lost = False
         self.is_stuck = False
         self.full: Deferred[None] | None = None
-        self.session = SimpleNamespace(attempt=SimpleNamespace(kind=kind, direction=direction), room=self.room)
+        self.session = SimpleNamespace(log=SimpleNamespace(kind=kind, direction=direction), room=self.room)
         facts = ServerFacts(role=Role.RECEIVING, bidirectional=both_ways)
         self.stream = SimpleNamespace(is_established=True, facts=facts)
         self._log = log

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.stream.budget import Budget, UnderWay
+from gateway.stream.budget import Budget, IncompleteElement
 from gateway.stream.framing import Count
 from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.unit.stream.test_framing import NAMES, element
@@ -60,7 +60,7 @@ def test_what_is_harmless_need_not_be_counted(raw: bytes, limits: tuple[int, int
 def test_what_is_under_way_is_refused_at_the_tag_that_is_too_much(depth: int, searched: bytes | None) -> None:
     budget = Budget(depth=depth)
     raw = b"<message>" + b"<a>" * 20
-    under_way = UnderWay(searched, len(b"<message>"))
+    under_way = IncompleteElement(searched, len(b"<message>"))
     for end in range(len(b"<message>"), len(raw), 3):
         begun = raw[:end]
         assert not under_way.is_complete(begun, end, counts=False)

@@ -1,4 +1,4 @@
-"""XMLJudge: how far it has agreed, what it refuses, and that no large tag slips by."""
+"""XMLChecker: how far it has agreed, what it refuses, and that no large tag slips by."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.stream import expat
-from gateway.stream.expat import XMLJudge
+from gateway.stream.expat import XMLChecker
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 ROOT = b"<s:s xmlns:s='urn:s' xmlns='urn:d' a='1'>"
 
 
-def judged(*pieces: bytes) -> XMLJudge:
-    judge = XMLJudge()
+def judged(*pieces: bytes) -> XMLChecker:
+    judge = XMLChecker()
     for piece in pieces:
         judge.feed(piece)
     return judge
@@ -76,13 +76,13 @@ def test_no_tag_larger_than_two_slices_is_shown_before_its_end_is_here(document:
     looked_at: list[bytes] = []
     cuts = sorted(data.draw(st.lists(st.integers(0, len(document)), max_size=4)))
     pieces = [document[start:end] for start, end in zip([0, *cuts], [*cuts, len(document)], strict=True)]
-    parse, check = XMLJudge._parse, expat._check_large_tag
+    parse, check = XMLChecker._parse, expat._check_large_tag
     try:
-        XMLJudge._parse = lambda self, piece: (shown.append(piece), parse(self, piece))[1]  # type: ignore[method-assign]
+        XMLChecker._parse = lambda self, piece: (shown.append(piece), parse(self, piece))[1]  # type: ignore[method-assign]
         expat._check_large_tag = lambda tag, most: looked_at.append(tag)  # type: ignore[assignment]
         judged(ROOT, *pieces)
     finally:
-        XMLJudge._parse, expat._check_large_tag = parse, check  # type: ignore[method-assign]
+        XMLChecker._parse, expat._check_large_tag = parse, check  # type: ignore[method-assign]
     large = [b"<b c='" + b"x" * size + b"'/>" for size in (1030, 3000)]
     for tag in large:
         assert document.count(tag) == sum(each.startswith(tag) for each in looked_at)

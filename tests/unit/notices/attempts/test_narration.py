@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.narration import ComponentNarrator, Narrator, features_in_words
-from gateway.notices.attempts.records import Attempt, AttemptLog, AttemptStep, Direction, FurtherPair, Kind, StreamEnded
+from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, FurtherPair, Kind, StreamEnded, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice
 from gateway.stream.events import (
@@ -80,7 +80,7 @@ class Scene:
 
     def __init__(self, direction: Direction = Direction.OUT, kind: Kind = Kind.SERVER) -> None:
         self.notices: list[Notice] = []
-        self.log = AttemptLog(self.notices.append, Clock().seconds, 1, direction, kind=kind)
+        self.log = StreamLog(self.notices.append, Clock().seconds, 1, direction, kind=kind)
         role = Role.INITIATING if direction is Direction.OUT else Role.RECEIVING
         self.stream = SimpleNamespace(
             facts=ServerFacts(role=role, local=OURS, remote=THEIRS), offered=None, header=None

@@ -7,13 +7,13 @@ from twisted.internet.task import Clock
 
 from gateway.notices.attempts.records import (
     Attempt,
-    AttemptLog,
     AttemptStep,
     AttemptUnderWay,
     Direction,
     FirstStanza,
     Kind,
     StreamEnded,
+    StreamLog,
 )
 from gateway.notices.attempts.verdicts import ADVICE, Verdict
 from gateway.notices.notices import Level, Notice, StanzasPassed
@@ -32,11 +32,11 @@ def told() -> list[Notice]:
 
 
 @pytest.fixture
-def log(clock: Clock, told: list[Notice]) -> AttemptLog:
-    return AttemptLog(told.append, clock.seconds, 7, Direction.OUT, local="im.test", remote="far.test")
+def log(clock: Clock, told: list[Notice]) -> StreamLog:
+    return StreamLog(told.append, clock.seconds, 7, Direction.OUT, local="im.test", remote="far.test")
 
 
-def test_each_step_begins_where_the_one_before_ended(log: AttemptLog, clock: Clock) -> None:
+def test_each_step_begins_where_the_one_before_ended(log: StreamLog, clock: Clock) -> None:
     clock.advance(2)
     log.step(AttemptStep.RESOLVE, "one address")
     clock.advance(3)
@@ -48,7 +48,7 @@ def test_each_step_begins_where_the_one_before_ended(log: AttemptLog, clock: Clo
     assert (record.began, record.seconds) == (100, 5)
 
 
-def test_a_failure_says_what_happened_on_whose_side_and_what_mends_it(log: AttemptLog) -> None:
+def test_a_failure_says_what_happened_on_whose_side_and_what_mends_it(log: StreamLog) -> None:
     log.step(AttemptStep.CONNECT, "refused", ok=False)
     log.end(Verdict.UNREACHABLE, "192.0.2.1:5269 refused")
     assert log.record is not None
@@ -60,7 +60,7 @@ def test_a_failure_says_what_happened_on_whose_side_and_what_mends_it(log: Attem
     assert log.record.level is Level.WARN
 
 
-def test_only_the_first_verdict_counts(log: AttemptLog, told: list[Notice]) -> None:
+def test_only_the_first_verdict_counts(log: StreamLog, told: list[Notice]) -> None:
     log.end(Verdict.ESTABLISHED)
     log.step(AttemptStep.PROOF, "too late")
     log.end(Verdict.CONNECTION_LOST)
@@ -69,7 +69,7 @@ def test_only_the_first_verdict_counts(log: AttemptLog, told: list[Notice]) -> N
     assert log.record.steps == ()
 
 
-def test_what_is_under_way_is_told_step_by_step(log: AttemptLog, told: list[Notice]) -> None:
+def test_what_is_under_way_is_told_step_by_step(log: StreamLog, told: list[Notice]) -> None:
     log.doing("connecting to 192.0.2.1")
     waiting = told[-1].attempt  # type: ignore[attr-defined]
     log.step(AttemptStep.CONNECT, "to 192.0.2.1")
@@ -79,7 +79,7 @@ def test_what_is_under_way_is_told_step_by_step(log: AttemptLog, told: list[Noti
     assert [step.step for step in connected.steps] == [AttemptStep.CONNECT]
 
 
-def test_the_first_stanza_is_a_step_and_the_others_are_not(log: AttemptLog, told: list[Notice], clock: Clock) -> None:
+def test_the_first_stanza_is_a_step_and_the_others_are_not(log: StreamLog, told: list[Notice], clock: Clock) -> None:
     log.stanzas("went out")
     log.end(Verdict.ESTABLISHED)
     clock.advance(4)
@@ -89,14 +89,14 @@ def test_the_first_stanza_is_a_step_and_the_others_are_not(log: AttemptLog, told
     assert [(first.record.step, first.record.seconds) for first in firsts] == [(AttemptStep.FIRST_STANZA, 4)]
 
 
-def test_only_the_end_of_an_established_stream_is_told(log: AttemptLog, told: list[Notice], clock: Clock) -> None:
+def test_only_the_end_of_an_established_stream_is_told(log: StreamLog, told: list[Notice], clock: Clock) -> None:
     log.end(Verdict.ESTABLISHED)
     clock.advance(60)
     log.stream_ended(10, 20, "the other side closed the stream")
     ended = told[-1]
     assert isinstance(ended, StreamEnded)
     assert ended.sentence.endswith("ended after 60 s, 10 bytes in, 20 out: the other side closed the stream")
-    failed = AttemptLog(told.append, clock.seconds, 8, Direction.IN)
+    failed = StreamLog(told.append, clock.seconds, 8, Direction.IN)
     failed.end(Verdict.TIMEOUT)
     failed.stream_ended(0, 0, "")
     assert told[-1] is failed.record
@@ -112,13 +112,13 @@ def test_only_the_end_of_an_established_stream_is_told(log: AttemptLog, told: li
     ],
 )
 def test_a_stream_is_called_by_those_whom_it_connects(clock: Clock, direction: Direction, kind: Kind, who: str) -> None:
-    log = AttemptLog(lambda _: None, clock.seconds, 1, direction, kind=kind, local="im.test", remote="far.test")
+    log = StreamLog(lambda _: None, clock.seconds, 1, direction, kind=kind, local="im.test", remote="far.test")
     log.end(Verdict.ESTABLISHED)
     assert log.record is not None
     assert log.record.who == who
 
 
-def test_h_42_little_is_kept_of_what_the_other_side_says(log: AttemptLog) -> None:
+def test_h_42_little_is_kept_of_what_the_other_side_says(log: StreamLog) -> None:
     log.step(AttemptStep.NEGOTIATION, "x" * 100_000, ok=False, offered="y" * 100_000)
     log.end(Verdict.CLOSED_BY_PEER, "z" * 100_000)
     assert log.record is not None
@@ -135,7 +135,7 @@ def test_every_verdict_is_explained_and_every_failure_can_be_mended(verdict: Ver
 
 
 def test_batches_are_told_with_their_way_and_kind(told: list[Notice], clock: Clock) -> None:
-    log = AttemptLog(
+    log = StreamLog(
         told.append, clock.seconds, 1, Direction.IN, kind=Kind.CLIENT, local="im.test", remote="ann@im.test"
     )
     log.passed([], 40, came_in=True)

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.known_keys import KnownKeys
-from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import MOST_BODIES, MOST_BODY_LETTERS, Operator
@@ -72,7 +72,7 @@ numbers = count(1)
 
 
 def fail(steered: Steered, domain: str, reason: str = "it was closed") -> None:
-    log = AttemptLog(steered.gateway.publish, lambda: NOW, next(numbers), Direction.OUT, local="im.test", remote=domain)
+    log = StreamLog(steered.gateway.publish, lambda: NOW, next(numbers), Direction.OUT, local="im.test", remote=domain)
     log.end(Verdict.CLOSED_BY_PEER, reason)
 
 

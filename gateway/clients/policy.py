@@ -1,4 +1,4 @@
-"""ClientDoor: accept stream headers of clients to domains with accounts (RFC 6120 §4.7).
+"""ClientPolicy: accept stream headers of clients to domains with accounts (RFC 6120 §4.7).
 
 Before a client has proved itself, its 'from' means nothing; afterwards it must be the account that it has proved.
 """
@@ -14,7 +14,7 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 
 
 @dataclass(frozen=True)
-class ClientDoor:
+class ClientPolicy:
     """The policy of the client ports."""
 
     domains: frozenset[Domain]

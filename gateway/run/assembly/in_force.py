@@ -1,4 +1,10 @@
-"""Rules: the settings in force, and their meaning for each domain. A reload replaces the settings."""
+"""InForce: the settings in force, and what each part of the gateway is given of them. A reload replaces the settings.
+
+settings   what the configuration says (`config.settings`), such as `PeerSettings` for other domains
+terms      what one part is given of them for one domain: `Terms` for its streams, `DialTerms` for opening one,
+           `RouteTerms` for what waits for one, `KeepTerms` for what is kept on the disk
+policy     what decides by these whether a domain or a pair is admitted (`routing.policy`)
+"""
 
 from __future__ import annotations
 
@@ -6,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from gateway.config.settings import ComponentDomain, HandlerDomain, PeerSettings, RelayDomain, Settings
-from gateway.federation.route import RouteRules
-from gateway.net.dial.connector import Way
+from gateway.federation.route import RouteTerms
+from gateway.net.dial.connector import DialTerms
 from gateway.net.tls.contexts import TLSRules
-from gateway.outbox.backlog import KeepRules
+from gateway.outbox.backlog import KeepTerms
 from gateway.routing.delegations import Delegated
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.privileges import Privileges
@@ -21,8 +27,8 @@ COMPONENT_SILENCE_SECONDS = 15.0
 _MOST_DOMAINS = 4096  # domains whose terms are cached
 
 
-class Rules:
-    """The answers of the present settings, so that no other object keeps what a reload may change."""
+class InForce:
+    """The settings in force, as terms for each domain; others ask here, and keep nothing that a reload may change."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -53,15 +59,14 @@ class Rules:
         own = dict.fromkeys(ours.given, f'domains."{domain}"') if isinstance(ours, RelayDomain) else {}
         return origins | own
 
-    def route_rules(self, domain: Domain) -> RouteRules:
+    def route_terms(self, domain: Domain) -> RouteTerms:
         """Return how much may wait for a domain, and for how long."""
         peer = self.peer(domain)
-        return RouteRules(
+        return RouteTerms(
             allow=peer.allow,
             queue_stanzas=peer.queue_stanzas,
             connect_seconds=peer.connect_seconds,
-            silence_seconds=self.settings.limits.silence_seconds,
-            keep=KeepRules(
+            keep=KeepTerms(
                 level=peer.keep,
                 hours=peer.keep_hours,
                 silence_seconds=self.settings.limits.silence_seconds,
@@ -70,14 +75,14 @@ class Rules:
             ),
         )
 
-    def component_keeps(self, domain: Domain) -> KeepRules:
+    def component_keep_terms(self, domain: Domain) -> KeepTerms:
         """Return what is kept for the component of a domain, or for a service at one node, while it is away."""
         ours = self.settings.domains.get(domain)
         if isinstance(ours, HandlerDomain) and ours.run == "once":
-            return KeepRules(level="waiting", silence_seconds=COMPONENT_SILENCE_SECONDS)
+            return KeepTerms(level="waiting", silence_seconds=COMPONENT_SILENCE_SECONDS)
         if not isinstance(ours, ComponentDomain):
-            return KeepRules()
-        return KeepRules(level=ours.keep, hours=ours.keep_hours, silence_seconds=COMPONENT_SILENCE_SECONDS)
+            return KeepTerms()
+        return KeepTerms(level=ours.keep, hours=ours.keep_hours, silence_seconds=COMPONENT_SILENCE_SECONDS)
 
     def privileges_of(self, component: Domain) -> Mapping[Domain, Privileges]:
         """Return what a component may do for accounts, by their domain."""
@@ -97,10 +102,10 @@ class Rules:
         """Return the components to which a domain delegates something."""
         return self._delegated.get(domain, ())
 
-    def way_to(self, domain: Domain) -> Way:
+    def dial_terms(self, domain: Domain) -> DialTerms:
         """Return how a domain is reached."""
         peer = self.peer(domain)
-        return Way(
+        return DialTerms(
             terms=self._terms_of(peer),
             connect=peer.connect,
             direct_tls=peer.direct_tls,
