@@ -134,6 +134,10 @@ class StatusReader:
             "doors": [f"{door} {endpoint}" for door, endpoint in self._observed.settings().listen.opened()],
         }
 
+    def stream_count(self) -> int:
+        """Return how many streams there are, open or not."""
+        return len([*self._observed.connections()])
+
     def troubles(self) -> list[TroubleStatus]:
         """Return what does not work, the longest lasting first."""
         return [

@@ -2,18 +2,19 @@
 
 A stanza is put into our outbox first, and settled in the other one when that is on disk. So a crash in between makes it
 arrive twice, and nothing loses it. It keeps its times, and its place among the stanzas of its pair that come
-from the same outbox. Holds move as well, and withheld stanzas. Stanzas that were set aside stay for the operator.
+from the same outbox. Withheld stanzas move as well, and those that were set aside, as far as there is room for them.
+What the operator has held is held here, too; the other outbox keeps that for the time when its gateway is back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import groupby
 from typing import NamedTuple
 
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.records import KeptStanza, PairState
-from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.addresses import Domain, DomainPair
 
 PAGE_STANZAS = 500
 
@@ -26,16 +27,25 @@ class Adopted(NamedTuple):
 
 
 async def adopt(
-    left: IOutbox, own: IOutbox, *, moved: Callable[[DomainPair], None], goes_on: Callable[[], bool] = lambda: True
+    left: IOutbox,
+    own: IOutbox,
+    *,
+    moved: Callable[[DomainPair], None],
+    held: Callable[[Collection[Domain]], None] | None = None,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> Adopted:
-    """Move everything that can be sent; raise OutboxError if one of the two cannot work.
+    """Move everything that waits there; raise OutboxError if one of the two cannot work.
 
-    `moved` is called for a pair whenever stanzas of it are in our outbox. `goes_on` returns False when this should end,
-    because the other gateway is back.
+    `moved` is called for a pair whenever stanzas of it are in our outbox, `held` before that with the domains that are
+    held; without it, none is held, because the operator may have released them here meanwhile. `goes_on` returns False
+    when this should end, because the other gateway is back.
     """
     stanzas = 0
-    for domain in await left.held():
-        await own.hold(domain)
+    if held is not None:
+        domains = await left.held()
+        for domain in domains:
+            await own.hold(domain)
+        held(domains)
     for state in await left.pairs():
         while goes_on() and (page := await left.page(state.pair, 0, PAGE_STANZAS)):
             for times, run in groupby(page, key=_times):
@@ -48,6 +58,11 @@ async def adopt(
             break  # there is no room; the rest stays where it is
         await left.take_withheld(each.number)
         stanzas += 1
+    for stanza in await left.aside() if goes_on() else ():
+        kept = own.keep_aside(stanza.pair, stanza.raw, accepted=stanza.accepted, reason=stanza.reason)
+        if await kept is None:
+            break
+        await left.take_aside(stanza.number)
     return Adopted(stanzas, goes_on())
 
 

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.outbox import statements
-from gateway.outbox.chunks import Packer, size_of
+from gateway.outbox.chunks import Packer, number_of, size_of
 from gateway.outbox.conditions import PAUSES, Condition, Works
 from gateway.outbox.databases import IOutboxDatabase, Opened
 from gateway.outbox.errors import OutboxError, OutboxUnavailable
@@ -289,6 +289,16 @@ class DurableOutbox:
     def set_aside(self, number: int, reason: str) -> Deferred[None]:
         asked = self._write(statements.set_aside, number, reason, self._limits, self._database.seal)
         return asked.addCallback(self._count_gone)
+
+    def keep_aside(self, pair: DomainPair, stanza: bytes, *, accepted: float, reason: str) -> Deferred[int | None]:
+        if not self.condition.works >= Works.TAKES:
+            return fail(self._unavailable())
+        number = number_of(next(self._sequence), 0)
+        row = (number, pair, accepted, reason)
+        return self._write(statements.keep_aside, row, stanza, self._limits, self._database.seal)
+
+    def take_aside(self, number: int) -> Deferred[None]:
+        return self._write(statements.take_aside, number)
 
     def aside(self, domain: Domain | None = None) -> Deferred[tuple[AsideStanza, ...]]:
         return self._read(statements.aside, domain, self._database.seal)

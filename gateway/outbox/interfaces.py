@@ -90,6 +90,12 @@ class IOutbox(Interface):
     def aside(domain: Domain | None = None) -> Deferred[tuple[AsideStanza, ...]]:
         """Return what was set aside, oldest first."""
 
+    def keep_aside(pair: DomainPair, stanza: bytes, *, accepted: float, reason: str) -> Deferred[int | None]:
+        """Set aside what another outbox had set aside; return its number, or None if there is no room for it."""
+
+    def take_aside(number: int) -> Deferred[None]:
+        """Forget one stanza that was set aside."""
+
     def withhold(
         pair: DomainPair, stanza: bytes, *, accepted: float, expires: float, rule: str
     ) -> Deferred[int | None]:

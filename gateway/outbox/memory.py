@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from zope.interface import implementer
 
-from gateway.outbox.chunks import Chunk, Packer, bits_of, bits_upto, chunk_of, size_of
+from gateway.outbox.chunks import Chunk, Packer, bits_of, bits_upto, chunk_of, number_of, size_of
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.interfaces import IOutbox
@@ -184,6 +184,18 @@ class MemoryOutbox:
         )
         self._aside = dict(sorted(self._aside.items())[-self._limits.aside :])
         self._mark(chunk, 1 << chunk_of(number)[1])
+
+    @_deferred
+    def keep_aside(self, pair: DomainPair, stanza: bytes, *, accepted: float, reason: str) -> int | None:
+        if len(self._aside) >= self._limits.aside:
+            return None
+        number = number_of(next(self._sequence), 0)
+        self._aside[number] = AsideStanza(number=number, pair=pair, raw=stanza, accepted=accepted, reason=reason)
+        return number
+
+    @_deferred
+    def take_aside(self, number: int) -> None:
+        self._aside.pop(number, None)
 
     @_deferred
     def aside(self, domain: Domain | None = None) -> tuple[AsideStanza, ...]:

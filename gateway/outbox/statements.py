@@ -168,6 +168,24 @@ def set_aside(db: SqlConnection, number: int, reason: str, limits: OutboxLimits,
     return _mark(db, sequence, 1 << place)
 
 
+def keep_aside(
+    db: SqlConnection, row: tuple[int, DomainPair, float, str], stanza: bytes, limits: OutboxLimits, seal: Seal | None
+) -> int | None:
+    """IOutbox.keep_aside; the row is its number, pair, time and reason."""
+    number, pair, accepted, reason = row
+    (count,) = db.execute("SELECT count(*) FROM aside").fetchone()
+    if count >= limits.aside:
+        return None
+    kept = stanza if seal is None else seal.close(stanza, _aside_place(number))
+    _add_aside(db, (number, pair.sender, pair.target, accepted, seal is not None, reason, kept), limits)
+    return number
+
+
+def take_aside(db: SqlConnection, number: int) -> None:
+    """IOutbox.take_aside."""
+    db.execute("DELETE FROM aside WHERE number = ?", (number,))
+
+
 def set_damaged_aside(db: SqlConnection, sequences: Iterable[int], limits: OutboxLimits) -> list[Gone]:
     """Take unreadable chunks out of their queues, with their content unchanged."""
     gone = []

@@ -1,6 +1,6 @@
 """A crowd: hundreds of other domains of sixteen kinds, behind the real page.
 
-`python -m tests.operator.crowd PORT PEERS` serves it.
+`python -m tests.operator.crowd PORT PEERS [NODES]` serves it, as that of one of so many nodes.
 Connections are stand-ins; the reader of the status, the memory of attempts, the door and the page are the real ones.
 """
 
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import LoopingCall
 
+from gateway.cluster.crossing import NotAnswered
 from gateway.config.settings import ComponentDomain, HandlerDomain, ListenSettings, PeerEntries, PeerSettings, Secret
 from gateway.federation.backoff import Backoff, Waits
 from gateway.filters.lists import ListState
@@ -35,6 +37,7 @@ from gateway.operations.history import History
 from gateway.operations.http.door import HTTPDoor
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
+from gateway.operations.http.nodes import OtherNodes
 from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.minutes import Minutes, Series
 from gateway.operations.outbox_events import OutboxEvents
@@ -367,8 +370,53 @@ def identity(days: float) -> Any:
     )
 
 
-def views_of(crowd: Crowd, reactor: Any) -> Views:
+class OtherGateways:
+    """The other nodes of a cluster, with a node that is gone; all but those in `silent` show what this one shows."""
+
+    name = "node-0"
+
+    def __init__(self, count: int, silent: Collection[str] = ()) -> None:
+        self.count = count
+        self.silent = set(silent)
+        self.asked: list[tuple[str, str]] = []
+        self.open: list[tuple[str, Deferred[Any]]] = []
+        self.answers: dict[str, Callable[[Mapping[str, str]], Any]] = {}
+
+    def names(self) -> list[str]:
+        return [f"node-{number}" for number in range(1, self.count)]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        same = {"standing": "up", "version": "1.0", "shards": 256 // self.count, "crossing": 0, "unseen": 0.5}
+        live = [{"node": name, "live": True, **same} for name in (self.name, *self.names())]
+        return [*live, {"node": "node-gone", "live": False, **same, "shards": 0, "unseen": 60.0}]
+
+    def ask_for(self, node: str, command: str, arguments: Mapping[str, str], seconds: float) -> Deferred[Any]:
+        assert seconds <= 2
+        self.asked.append((node, command))
+        if node in self.silent:
+            answer: Deferred[Any] = Deferred()
+            self.open.append((node, answer))
+            return answer
+        return maybeDeferred(self.answers[command], arguments)
+
+    def give_up(self) -> None:
+        """Have all questions to silent nodes fail, as they do in time."""
+        waiting, self.open = self.open, []
+        for node, answer in waiting:
+            answer.errback(NotAnswered(f"node {node} did not answer in time"))
+
+
+def views_of(crowd: Crowd, reactor: Any, others: OtherGateways | None = None) -> Views:
     """Return the views of the page."""
+    nodes = OtherNodes(others, reactor.seconds, crowd.clock.now) if others is not None else None
+    views = _views(crowd, reactor, nodes)
+    if others is not None:
+        one_of_many = _views(crowd, reactor, OtherNodes(OtherGateways(1), reactor.seconds, crowd.clock.now))
+        others.answers.update(brief=lambda words: views.brief(), view=one_of_many.part)
+    return views
+
+
+def _views(crowd: Crowd, reactor: Any, nodes: OtherNodes | None) -> Views:
     return Views(
         crowd,
         Operator(crowd, Turns(reactor)),
@@ -379,6 +427,7 @@ def views_of(crowd: Crowd, reactor: Any) -> Views:
         withheld=lambda: 3,
         outbox_events=crowd.outbox_events.latest,
         lists=lambda: [ListState(name="spammers", source="rtbl.test", entries=3, state="ready", is_well=True)],
+        nodes=nodes,
     )  # type: ignore[arg-type]
 
 
@@ -386,12 +435,15 @@ def main() -> None:
     """Serve the page until the process is ended."""
     from twisted.internet import reactor
 
-    port, count = map(int, sys.argv[1:3])
+    port, count, *nodes = map(int, sys.argv[1:])
     crowd = Crowd(count)
-    events = EventStream(ViewQuery.read, views_of(crowd, reactor).events, reactor)  # type: ignore[arg-type]
+    others = OtherGateways(nodes[0], silent={"node-1"}) if nodes else None
+    events = EventStream(ViewQuery.read, views_of(crowd, reactor, others).events, reactor)  # type: ignore[arg-type]
     reactor.listenTCP(port, HTTPDoor({**dict(page_files()), "/events": events}, list, reactor), interface="127.0.0.1")  # type: ignore[attr-defined]
     LoopingCall(crowd.talk, 0.05).start(1)
     LoopingCall(crowd.troubles.now).start(5)
+    if others is not None:
+        LoopingCall(others.give_up).start(1)
     print("ready", flush=True)
     reactor.run()  # type: ignore[attr-defined]
 

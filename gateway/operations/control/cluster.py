@@ -31,6 +31,9 @@ class Member(Protocol):
     def figures(self) -> dict[str, Any]:
         """Return what this node knows of the cluster."""
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return what this node knows of each node."""
+
     def ask_for(self, node: str, command: str, arguments: Mapping[str, str], seconds: float) -> Deferred[Any]:
         """Have another node carry out a command; return its result."""
 
@@ -42,6 +45,7 @@ class ClusterCommands:
     """The commands that concern all nodes, over those of this one."""
 
     def __init__(self, member: Member, local: Mapping[str, Command]) -> None:
+        """`local` are the commands of this node alone, with two that only nodes give: `brief` and `view`."""
         self._member = member
         self._local = local
 
@@ -62,7 +66,8 @@ class ClusterCommands:
     def for_other_nodes(self) -> dict[str, Command]:
         """Return the commands that other nodes may give: none stops this node or shows a stanza."""
         return {
-            "brief": self._brief,
+            "brief": self._local["brief"],
+            "view": self._local["view"],
             "peers": lambda: _cut(self._local["peers"]),
             "queues": lambda: _cut(self._local["queues"]),
             "explain": self._local["explain"],
@@ -87,10 +92,8 @@ class ClusterCommands:
             (_, own), (_, others) = results
             figures = self._member.figures()
             for node in figures["nodes"]:
-                if node["node"] == self._member.name:
-                    node.update(_brief(own))
-                else:
-                    node.update(others.get(node["node"], {}))
+                is_this = node["node"] == self._member.name
+                node.update(self._local["brief"]() if is_this else others.get(node["node"], {}))
             return {**own, "cluster": figures}
 
         asked = [maybeDeferred(self._local["status"]), self._from_others("brief", {})]
@@ -127,9 +130,6 @@ class ClusterCommands:
 
         return _all([maybeDeferred(self._local[command]), self._from_others(command, {})]).addCallback(together)
 
-    def _brief(self) -> Deferred[dict[str, Any]]:
-        return maybeDeferred(self._local["status"]).addCallback(_brief)
-
     def _from_others(
         self, command: str, arguments: Mapping[str, str], seconds: float = ANSWER_SECONDS
     ) -> Deferred[dict[str, Any]]:
@@ -156,14 +156,3 @@ def _the_failure(failure: Failure) -> Failure:
 
 def _cut(command: Callable[[], Any]) -> Deferred[dict[str, Any]]:
     return maybeDeferred(command).addCallback(lambda rows: {"rows": rows[:MOST_ROWS], "all": len(rows)})
-
-
-def _brief(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what one line about a node needs."""
-    return {
-        "started": status["started"],
-        "streams": status["stream_count"],
-        "waiting": status["waiting"],
-        "kept": status["outbox"]["stanzas"] if status["outbox"] else 0,
-        "troubles": [each["sentence"] for each in status["troubles"]],
-    }

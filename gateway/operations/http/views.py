@@ -5,21 +5,39 @@
     ours       our own domains and their certificates
 
 Every view begins with `head`, the numbers of everything. Of a list one page is shown; the numbers are of all of it.
+One of several nodes shows them all, each named, or the one that the query chooses, and `nodes` with a row for each.
 Text from peers is made harmless before it leaves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from heapq import nsmallest
 from typing import Any, Protocol
 
+from gateway.cluster.records import NODE_NAME
 from gateway.filters.lists import ListState
 from gateway.notices.attempts.records import Attempt, Kind
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import Operator, shown
 from gateway.operations.history import History
+from gateway.operations.http.limits import (
+    MOST_ATTEMPTS,
+    MOST_GROUPS,
+    MOST_LISTS,
+    MOST_OUTBOX_EVENTS,
+    MOST_PAGES,
+    MOST_STREAMS,
+    MOST_TROUBLES,
+    ON_THE_MAP,
+    OURS,
+    OURS_ON_THE_MAP,
+    ROWS,
+    WORST_ON_THE_MAP,
+)
+from gateway.operations.http.merging import Events, joined, named, page_of
+from gateway.operations.http.nodes import OtherNodes
 from gateway.operations.minutes import DAY_MINUTES, HOUR_MINUTES, Minutes, Series
 from gateway.operations.outbox_events import OutboxEvent
 from gateway.operations.peers import OtherDomains, PeerOrder, PeerState
@@ -27,26 +45,12 @@ from gateway.operations.status import StatusReader
 from gateway.operations.status_records import DomainStatus, PeerStatus
 from gateway.operations.troubles import Trouble
 
-ROWS = 25
-OURS = 50
-ON_THE_MAP = 20
-WORST_ON_THE_MAP = 10
-OURS_ON_THE_MAP = 8
 OWN_SECONDS = 5.0
 SAME_SECONDS = 0.5
 """What was read this short a time ago is not read again for another view."""
-MOST_TROUBLES = 10
-MOST_GROUPS = 8
-MOST_ATTEMPTS = 5
-MOST_STREAMS = 20
-MOST_OUTBOX_EVENTS = 5
-MOST_LISTS = 10
 _MOST_PAGE = 10_000
 _MOST_WORDS = 100
 _MOST_TOLD = 160  # characters of a reason in a row of a table
-
-Events = dict[str, Any]
-"""The data of each event by its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ class ViewQuery:
     order: PeerOrder = PeerOrder.TROUBLE
     page: int = 1
     by_day: bool = False
+    node: str = ""  # of which to show the view; empty: all
 
     @classmethod
     def read(cls, words: Mapping[str, str]) -> ViewQuery:
@@ -75,7 +80,15 @@ class ViewQuery:
             order=PeerOrder(order) if order in list(PeerOrder) else PeerOrder.TROUBLE,
             page=max(1, min(int(page), _MOST_PAGE)) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
             by_day=word.get("range") == "day",
+            node=node if NODE_NAME.fullmatch(node := word.get("node", "")) else "",
         )
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Return the address that names this query."""
+        words = {"view": self.view, "domain": self.domain, "search": self.search, "state": self.state}
+        words |= {"order": str(self.order), "page": str(self.page), "node": self.node}
+        return {**words, "range": "day"} if self.by_day else words
 
 
 class Viewed(Protocol):
@@ -101,8 +114,12 @@ class Views:
         withheld: Callable[[], int],
         outbox_events: Callable[[int], Sequence[OutboxEvent]],
         lists: Callable[[], Sequence[ListState]],
+        nodes: OtherNodes | None = None,
     ) -> None:
-        """`withheld` returns how many stanzas filters hold back; `outbox_events` the latest, at most that many."""
+        """`withheld` returns how many stanzas filters hold back; `outbox_events` the latest, at most that many.
+
+        `nodes` has what the other nodes show; without it this gateway is alone.
+        """
         self._viewed = viewed
         self._troubles = troubles
         self._waiting = waiting
@@ -112,6 +129,7 @@ class Views:
         self._withheld = withheld
         self._outbox_events = outbox_events
         self._lists = lists
+        self._nodes = nodes
         self._others: tuple[float, OtherDomains] | None = None
         self._waited: tuple[float, Mapping[str, int]] | None = None
         self._own_then: tuple[float, list[DomainStatus]] | None = None
@@ -119,8 +137,47 @@ class Views:
 
     def events(self, query: ViewQuery) -> Events:
         """Return everything that a page with this address shows."""
+        nodes = self._nodes
+        if nodes is None:
+            return self._own_events(query)
+        if query.node and query.node != nodes.name:
+            others = nodes.view(query, query.words, query.order, query.node)
+            return {"head": self._head(), **others, "nodes": nodes.table(self.brief())}
+        if query.node:
+            return {**self._own_events(query), "nodes": nodes.table(self.brief())}
+        query = replace(query, page=min(query.page, MOST_PAGES))
+        others, own = nodes.view(query, query.words, query.order), named(nodes.name, self._own_events(query))
+        together = joined(own, others, query.order)
+        return {**page_of(together, query.page), "nodes": nodes.table(self.brief())}
+
+    def part(self, words: Mapping[str, str]) -> Events:
+        """Return this node's part of what a page of another node shows."""
+        return self._own_events(ViewQuery.read(words))
+
+    def _own_events(self, query: ViewQuery) -> Events:
         make = {"domain": self._domain, "ours": self._ours}.get(query.view, self._overview)
         return {"head": self._head(), **make(query)}
+
+    def _rows(self, query: ViewQuery, size: int) -> tuple[int, int]:
+        """Return the first row of a list that is needed, and how many: for a list of all nodes, from the beginning."""
+        is_of_all = self._nodes is not None and not query.node
+        return (0, min(query.page, MOST_PAGES) * size) if is_of_all else ((query.page - 1) * size, size)
+
+    def brief(self) -> dict[str, Any]:
+        """Return what one line about this node needs; the stanzas are those of the last hour."""
+        status, peers = self._viewed.status, self._peers()
+        outbox = status.outbox()
+        return {
+            "started": status.about()["started"],
+            "streams": status.stream_count(),
+            "stanzas_in": sum(self._minutes.day(Series.IN, HOUR_MINUTES)),
+            "stanzas_out": sum(self._minutes.day(Series.OUT, HOUR_MINUTES)),
+            "failing": peers.counts[PeerState.FAILING],
+            "waiting": peers.waiting,
+            "kept": outbox.stanzas if outbox is not None else 0,
+            "oldest": outbox.oldest_seconds if outbox is not None else 0,
+            "troubles": [each.sentence for each in self._troubles()[:MOST_TROUBLES]],
+        }
 
     def forget(self) -> None:
         """Read the other domains again at the next look, however soon that is."""
@@ -173,8 +230,8 @@ class Views:
         return {series: self._minutes.day(series, length, step) for series in Series}
 
     def _page_of_peers(self, query: ViewQuery) -> dict[str, Any]:
-        start = (query.page - 1) * ROWS
-        total, rows = self._peers().choose(start, ROWS, order=query.order, search=query.search, state=query.state)
+        start, count = self._rows(query, ROWS)
+        total, rows = self._peers().choose(start, count, order=query.order, search=query.search, state=query.state)
         return _paged(query, total, ROWS, [_row(each) for each in rows])
 
     def _map(self) -> dict[str, Any]:
@@ -258,8 +315,8 @@ class Views:
             return domain.up, certificate.days_left if certificate is not None else float("inf")
 
         own = [each for each in self._own() if query.search in each.domain]
-        start = (query.page - 1) * OURS
-        chosen = sorted(own, key=trouble)[start : start + OURS]
+        start, count = self._rows(query, OURS)
+        chosen = sorted(own, key=trouble)[start : start + count]
         rows = []
         for each in chosen:
             certificate = certificates.get(each.domain)

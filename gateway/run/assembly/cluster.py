@@ -333,26 +333,32 @@ class Clustered(Service):
 
     def figures(self) -> dict[str, Any]:
         """As `Member.figures`."""
-        membership, directory, crossing = self.node.membership, self.node.directory, self.node.crossing
-        shards = Counter(owned.node for shard in range(SHARDS) if (owned := directory.owner(shard)) is not None)
+        directory = self.node.directory
         return {
             "node": self.name,
-            "life": str(membership.life),
+            "life": str(self.node.membership.life),
             "nats": self.node.away,
-            "nodes": [
-                {
-                    "node": node.name,
-                    "live": node.is_live,
-                    "standing": str(node.record.standing),
-                    "version": node.record.version,
-                    "shards": shards[node.name],
-                    "crossing": crossing.waiting.get(node.name, 0),
-                }
-                for node in sorted(directory.nodes.values(), key=lambda node: node.name)
-            ],
+            "nodes": self.nodes(),
             "places": {domain: directory.places(domain) for domain in self._served.placed},
-            "counts": dict(crossing.counts),
+            "counts": dict(self.node.crossing.counts),
         }
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """As `Member.nodes`; `unseen` is how many seconds ago the last sign of life was seen."""
+        directory, waiting, now = self.node.directory, self.node.crossing.waiting, self._shared.reactor.seconds()
+        shards = Counter(owned.node for shard in range(SHARDS) if (owned := directory.owner(shard)) is not None)
+        return [
+            {
+                "node": node.name,
+                "live": node.is_live,
+                "standing": str(node.record.standing),
+                "version": node.record.version,
+                "shards": shards[node.name],
+                "crossing": waiting.get(node.name, 0),
+                "unseen": round(now - node.seen_at, 1),
+            }
+            for node in sorted(directory.nodes.values(), key=lambda node: node.name)
+        ]
 
     def ask_for(self, node: str, command: str, arguments: Mapping[str, str], seconds: float) -> Deferred[Any]:
         """As `Member.ask_for`."""

@@ -22,6 +22,7 @@ from gateway.operations.http.door import HTTPDoor, Page, Response
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
+from gateway.operations.http.nodes import OtherNodes
 from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.lag import LagMeter
 from gateway.operations.metrics import CONTENT_TYPE, ClusterGauges, FilterGauges, Metrics
@@ -178,8 +179,11 @@ def let_operators_in(
     )
     by_filters = FilterCommands(filters.border, filters.withheld)
     actions = {**operator.actions, **by_filters.actions, **conversation.actions}
+    views = _views(shared, steered, operator, observation, filters, cluster)
     if cluster is not None:
-        commands = ClusterCommands(cluster, dict(actions))
+        commands = ClusterCommands(
+            cluster, {**actions, "brief": views.brief, "view": lambda **words: views.part(words)}
+        )
         cluster.commands = commands.for_other_nodes
         actions |= commands.actions
         metrics.registry.register(ClusterGauges(cluster.figures))
@@ -188,7 +192,7 @@ def let_operators_in(
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
-        page=_page(shared, steered, operator, observation, filters),
+        page=_page(shared, observation, views),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
     )
 
@@ -199,19 +203,31 @@ def _not_alone() -> None:
     )
 
 
-def _page(shared: Shared, steered: Steered, operator: Operator, observation: Observation, filters: Filters) -> HTTPDoor:
-    metrics, troubles = observation.metrics, observation.troubles
-    views = Views(
+def _views(
+    shared: Shared,
+    steered: Steered,
+    operator: Operator,
+    observation: Observation,
+    filters: Filters,
+    cluster: Clustered | None,
+) -> Views:
+    seconds, time_of_day = shared.reactor.seconds, shared.time_of_day
+    return Views(
         steered,
         operator,
         observation.minutes,
-        troubles.latest,
+        observation.troubles.latest,
         observation.peers.waiting,
-        shared.reactor.seconds,
+        seconds,
         withheld=lambda: filters.withheld.count,
         outbox_events=observation.outbox_events.latest,
         lists=filters.border.lists_now,
+        nodes=OtherNodes(cluster, seconds, time_of_day) if cluster is not None else None,
     )
+
+
+def _page(shared: Shared, observation: Observation, views: Views) -> HTTPDoor:
+    metrics, troubles = observation.metrics, observation.troubles
     pages = {
         **dict(page_files()),
         "/events": EventStream(ViewQuery.read, views.events, shared.reactor),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
@@ -106,6 +106,13 @@ class Kept(Service):
             self._routing.routes.aside[pair] = None
             self._wake()
 
+    def hold(self, domains: Collection[Domain]) -> None:
+        """Send nothing to domains that the outbox has as held: of an earlier process, or of a node that is gone."""
+        self._keeper.held.update(domains)
+        for route in [*self._routing.routes, *self._served.placed.values()]:
+            if route.target in domains:
+                route.hold()
+
     # -- the condition of the file -----------------------------------------------------------------------------------
 
     def _tell(self, condition: Condition, detail: str) -> None:
@@ -156,10 +163,7 @@ class Kept(Service):
 
     def _found_held(self, domains: frozenset[Domain]) -> None:
         """Restore the operator's holds, also on routes that were made before the outbox had answered."""
-        self._keeper.held |= domains
-        for route in [*self._routing.routes, *self._served.placed.values()]:
-            if route.target in domains:
-                route.hold()
+        self.hold(domains)
 
     def _wake(self) -> None:
         self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]

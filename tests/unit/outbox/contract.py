@@ -392,6 +392,26 @@ class OutboxContract:
         assert [each.raw for each in self.ask(outbox.aside)] == lines(2, 3)
         self.ask(outbox.close)
 
+    def test_what_another_outbox_had_set_aside_is_among_the_rest_until_it_is_taken(self) -> None:
+        outbox = self.open(OutboxLimits(aside=2))
+        (own,) = self.put(outbox, lines(1))
+        self.ask(outbox.set_aside, own, "three streams ended")
+        number = self.ask(outbox.keep_aside, PAIR, lines(2)[0], accepted=NOW - DAY, reason="elsewhere")
+        assert self.ask(outbox.keep_aside, PAIR, lines(3)[0], accepted=NOW, reason="no room") is None
+        found = self.ask(outbox.aside, FAR)
+        assert [(each.number, each.raw, each.reason) for each in found] == [
+            (own, lines(1)[0], "three streams ended"),
+            (number, lines(2)[0], "elsewhere"),
+        ]
+        assert found[1].accepted == NOW - DAY
+        assert outbox.stanzas == 0  # it waits for nobody
+        self.ask(outbox.take_aside, number)
+        (later,) = self.put(outbox, lines(4))
+        assert later > number
+        self.ask(outbox.set_aside, later, "again")
+        assert [each.raw for each in self.ask(outbox.aside)] == lines(1, 4)
+        self.ask(outbox.close)
+
     def test_what_a_filter_holds_back_waits_for_the_operator(self, outbox: Any) -> None:
         first, second = (self._withhold(outbox, text) for text in (b"<message>1</message>", b"<message>2</message>"))
         found = self.ask(outbox.withheld)

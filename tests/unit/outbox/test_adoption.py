@@ -100,8 +100,38 @@ def test_holds_and_what_a_filter_has_held_back_move_too() -> None:
     scene = Scene()
     now(scene.left.hold(FAR))
     now(scene.left.withhold(PAIR, b"<message/>", accepted=NOW, expires=NOW + DAY, rule="links"))
-    assert scene.adopt() == Adopted(1, True)
-    assert now(scene.own.held()) == {FAR}
+    told: list[Any] = []
+    assert scene.adopt(held=told.extend) == Adopted(1, True)
+    assert now(scene.own.held()) == {FAR} == set(told)
     (held,) = now(scene.own.withheld())
     assert (held.pair, held.raw, held.rule, held.expires) == (PAIR, b"<message/>", "links", NOW + DAY)
     assert now(scene.left.withheld()) == ()
+
+
+def test_a_hold_is_told_before_anything_moves_and_can_be_left_where_it_is() -> None:
+    scene = Scene()
+    scene.keep(1)
+    now(scene.left.hold(FAR))
+    moved_before: list[int] = []
+    scene.adopt(held=lambda domains: moved_before.append(len(scene.moved)))
+    assert moved_before == [0]
+    assert now(scene.left.held()) == {FAR}, "its gateway holds it as well when it is back"
+    now(scene.own.release(FAR))
+    scene.adopt()
+    assert now(scene.own.held()) == frozenset(), "what the operator has released stays so"
+
+
+def test_what_was_set_aside_moves_as_far_as_there_is_room() -> None:
+    scene = Scene(aside=2)
+    numbers = now(scene.left.put(PAIR, lines(1, 2, 3), accepted=NOW, expires=NOW + DAY))
+    for number in numbers:
+        now(scene.left.set_aside(number, "it breaks streams"))
+    assert scene.adopt() == Adopted(0, True)
+    assert [(each.raw, each.reason) for each in now(scene.own.aside(FAR))] == [
+        (raw, "it breaks streams") for raw in lines(1, 2)
+    ]
+    assert [each.raw for each in now(scene.left.aside())] == lines(3)
+    assert now(scene.own.page(PAIR)) == ()
+    now(scene.own.drop(FAR))
+    scene.adopt()
+    assert [each.raw for each in now(scene.own.aside(FAR))] == lines(3)

@@ -2,6 +2,7 @@
 
 import { spark } from "./charts.js";
 import { make } from "./dom.js";
+import { atNode } from "./nodes.js";
 import { proofs } from "./overview.js";
 import { capital, clock, count, day, duration, proof, size, STATES, worth } from "./words.js";
 
@@ -79,8 +80,8 @@ function rulesOf(rules) {
 function streamsOf(streams, head) {
   return make("section", { class: "card", "aria-labelledby": "streams-title", "data-key": "streams" },
     make("h2", { id: "streams-title" }, "Streams"),
-    streams.rows.length ? make("ul", { class: "streams" }, ...streams.rows.map((each) => make("li", { "data-key": each.number },
-      make("p", {}, make("b", {}, `${each.both_ways ? "⇄" : each.direction === "out" ? "→" : "←"} ${each.direction === "out" ? "to" : "from"} ${each.address}`), ` ${each.state}`),
+    streams.rows.length ? make("ul", { class: "streams" }, ...streams.rows.map((each) => make("li", { "data-key": `${each.number} ${each.node ?? ""}` },
+      make("p", {}, make("b", {}, `${each.both_ways ? "⇄" : each.direction === "out" ? "→" : "←"} ${each.direction === "out" ? "to" : "from"} ${each.address}`), ` ${each.state}`, atNode(each)),
       make("p", { class: "quiet" }, `with ${each.local || "?"}, for ${duration(head.time - each.began)}; ${each.tls === "none" ? "no TLS" : `${each.tls}, ${each.cipher}`}; ${size(each.bytes_in)} in, ${size(each.bytes_out)} out`),
       each.kind === "server" || each.kind === "keys" ? make("p", {}, ...proofs(each)) : null,
       each.certificate ? make("p", { class: "quiet" }, `certificate ${each.certificate}${each.certificate_fault ? ` — ${each.certificate_fault}` : ""}`) : null)))
@@ -91,8 +92,8 @@ function streamsOf(streams, head) {
 function queuesOf(queues) {
   return make("section", { class: "card", "aria-labelledby": "queues-title", "data-key": "queues" },
     make("h2", { id: "queues-title" }, "Routes"),
-    make("ul", { class: "streams" }, ...queues.map((each) => make("li", { "data-key": each.sender },
-      make("p", {}, "from ", make("b", {}, each.sender), ` ${each.disposition}`),
+    make("ul", { class: "streams" }, ...queues.map((each) => make("li", { "data-key": `${each.sender} ${each.node ?? ""}` },
+      make("p", {}, "from ", make("b", {}, each.sender), ` ${each.disposition}`, atNode(each)),
       make("p", { class: "quiet" }, `${count(each.stanzas, "stanza")} waiting, ${each.sent} sent`)))));
 }
 
@@ -106,10 +107,10 @@ function attemptsOf(attempts, told) {
 
 /** One attempt; the remedy is left out of the one that is `told` at the top. */
 function attemptOf(attempt, at, told) {
-  return make("details", { class: "attempt", open: at === 0, "data-key": attempt.number },
+  return make("details", { class: "attempt", open: at === 0, "data-key": `${attempt.number} ${attempt.node ?? ""}` },
     make("summary", {}, make("span", { class: "quiet" }, clock(attempt.began)), " ",
       make("span", { class: `tag ${attempt.failed ? "" : "well"}` }, attempt.outcome), " ",
-      make("span", {}, attempt.direction === "out" ? "to them" : "to us"), make("span", { class: "told" }, attempt.failed ? capital(attempt.what_happened) : "")),
+      make("span", {}, attempt.direction === "out" ? "to them" : "to us"), atNode(attempt), make("span", { class: "told" }, attempt.failed ? capital(attempt.what_happened) : "")),
     make("p", { class: "quiet" }, attempt.who),
     make("ol", { class: "steps", "aria-label": "Steps" }, ...attempt.steps.map((step) => make("li", { class: step.ok ? "ok" : "no" },
       make("b", {}, step.step), make("span", {}, step.told, ...["offered", "required"].filter((name) => step[name]).map((name) => make("small", {}, `${name}: ${step[name]}`))),

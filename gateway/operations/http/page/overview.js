@@ -3,16 +3,18 @@
 import { bars, spark } from "./charts.js";
 import { make } from "./dom.js";
 import { picture } from "./map.js";
+import { atNode, nodesCard } from "./nodes.js";
 import { capital, clock, count, duration, proof, short, size, STATES, stretch, worth } from "./words.js";
 
 const ORDERS = { trouble: "trouble", name: "name", waiting: "waiting", traffic: "traffic" };
 
 /** Everything of this view, from the data that has come so far; `to` makes the address of the same view with changes. */
-export function overview({ head, strip, peers, map, failures, outbox }, query, to, width) {
+export function overview({ head, nodes, strip, peers, map, failures, outbox }, query, to, width) {
   const isNarrow = innerWidth < 737;
   return [
     make("h1", { class: "unseen", "data-key": "title" }, "Other domains"),
     head && troubles(head),
+    nodesCard(nodes, head, query, to),
     strip && stripOf(strip, query, to),
     map && isNarrow && map.peers.length ? mapCard(map, width, 8) : null,
     make("div", { class: "columns", "data-key": "columns" },
@@ -25,8 +27,8 @@ export function troubles(head) {
   if (!head.troubles.length) return null;
   const more = head.trouble_count - head.troubles.length;
   return make("section", { class: "troubles", "aria-label": "What is wrong", "data-key": "troubles" },
-    ...head.troubles.map((each) => make("div", { class: "trouble", "data-key": `${each.kind} ${each.subject}` },
-      make("p", { class: "what" }, capital(each.sentence)),
+    ...head.troubles.map((each) => make("div", { class: "trouble", "data-key": `${each.kind} ${each.subject} ${each.node ?? ""}` },
+      make("p", { class: "what" }, capital(each.sentence), atNode(each)),
       make("p", { class: "more" }, each.remedy ? `${capital(each.remedy)}. ` : "", each.since ? `Since ${clock(each.since)}.` : ""))),
     more > 0 ? make("p", { class: "more" }, `and ${more} more: xmpp-gateway status`) : null);
 }
@@ -74,20 +76,22 @@ function filter(name, number, isChosen, href, state) {
 }
 
 export function pages(list, to) {
-  if (list.pages < 2) return null;
+  if (list.pages < 2 && !list.is_cut) return null;
   const first = (list.page - 1) * list.size + 1;
   return make("p", { class: "pages" },
     make("span", { class: "quiet" }, `${first} to ${first + list.rows.length - 1} of ${list.total}`),
     list.page > 1 ? make("a", { href: to({ page: list.page > 2 ? list.page - 1 : "" }), rel: "prev" }, "← before") : null,
-    list.page < list.pages ? make("a", { href: to({ page: list.page + 1 }), rel: "next" }, "next →") : null);
+    list.page < list.pages ? make("a", { href: to({ page: list.page + 1 }), rel: "next" }, "next →") : null,
+    list.is_cut && list.page === list.pages ? make("span", { class: "quiet" }, "for more, choose a node") : null);
 }
 
 function row(peer, now) {
   const isOpen = peer.streams_in + peer.streams_out > 0;
   const told = said(peer), isBad = peer.state === "failing" || peer.state === "turned-away";
-  return make("tr", { class: peer.state, "data-key": peer.domain },
+  return make("tr", { class: peer.state, "data-key": `${peer.domain}${peer.node ? ` ${peer.node}` : ""}` },
     make("td", { class: "c-domain" },
       make("a", { href: `#/${encodeURIComponent(peer.domain)}`, class: "domain" }, make("i", { class: `mark ${peer.state}`, "aria-hidden": "true" }), peer.domain),
+      atNode(peer),
       make("span", { class: "unseen" }, STATES[peer.state]),
       told && isOpen ? make("span", { class: "told" }, told) : null),
     make("td", { class: "c-since", "data-name": "since" }, peer.since ? duration(now - peer.since) : ""),
@@ -149,17 +153,17 @@ function outboxOf({ figures, withheld, lists, events }, head) {
     make("h2", { id: "outbox-title" }, "Outbox and filters"),
     make("dl", { class: "facts", id: "outbox" }, ...rows),
     events.length ? make("ol", { class: "groups", "aria-label": "What happened to it, the latest first" }, ...events.map((each) =>
-      make("li", { "data-key": `${each.time} ${each.sentence}` },
-        make("p", { class: "when" }, clock(each.time, false)), make("span", { class: "told" }, capital(each.sentence))))) : null);
+      make("li", { "data-key": `${each.time} ${each.sentence} ${each.node ?? ""}` },
+        make("p", { class: "when" }, clock(each.time, false)), make("span", { class: "told" }, capital(each.sentence), atNode(each))))) : null);
 }
 
 function failed(failures) {
   return make("section", { class: "card", "aria-labelledby": "failures-title", "data-key": "failures" },
     make("h2", { id: "failures-title" }, "Failed lately"),
     failures.groups.length ? make("ol", { class: "groups", id: "failures" }, ...failures.groups.map((group) =>
-      make("li", { "data-key": group.domain },
+      make("li", { "data-key": `${group.domain} ${group.node ?? ""}` },
         make("p", {}, make("a", { href: `#/${encodeURIComponent(group.domain)}`, class: "domain" }, group.domain || "an unnamed server"),
-          make("span", { class: "tag" }, group.verdict)),
+          make("span", { class: "tag" }, group.verdict), atNode(group)),
         make("p", { class: "when" }, group.count > 1 ? `${group.count} times, ${stretch(group.first, group.last)}` : clock(group.last, false)),
         make("span", { class: "told" }, capital(group.what)))))
       : make("p", { class: "quiet none" }, "Nothing has failed since the start."),

@@ -3,6 +3,8 @@
 //   #?search=&state=&order=&page=&range=   all other domains
 //   #/DOMAIN                               one domain
 //   #ours?search=&page=                    our own domains
+//
+// Where several gateways are one, all but the page of a domain take node=, which chooses one of them.
 
 import { make, show } from "./dom.js";
 import { domainPage } from "./domain.js";
@@ -37,7 +39,7 @@ function listen() {
   events?.close();
   const words = new URLSearchParams({ view: view.name, ...view.query });
   events = new EventSource(`events?${words}`);
-  for (const name of ["head", "strip", "peers", "map", "failures", "outbox", "domain", "streams", "queues", "attempts", "ours"])
+  for (const name of ["head", "nodes", "strip", "peers", "map", "failures", "outbox", "domain", "streams", "queues", "attempts", "ours"])
     events.addEventListener(name, (event) => { data[name] = JSON.parse(event.data); came(); });
   events.addEventListener("beat", came);
   events.addEventListener("error", () => lost());

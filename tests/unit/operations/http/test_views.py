@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import SentAgain
 from gateway.operations.http.events import _encoded
-from gateway.operations.http.views import MOST_OUTBOX_EVENTS, ON_THE_MAP, ROWS, ViewQuery, Views
+from gateway.operations.http.limits import MOST_OUTBOX_EVENTS, ON_THE_MAP, ROWS
+from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.peers import PeerOrder
 from tests.operator.crowd import Crowd, PeerKind, views_of
 
