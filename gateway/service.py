@@ -46,7 +46,7 @@ from gateway.run.assembly.routing import route_stanzas
 from gateway.run.assembly.serving import serve_locally
 from gateway.run.assembly.shared import share
 from gateway.run.assembly.state import prepare_state
-from gateway.run.assembly.takeover import Takeover
+from gateway.run.assembly.takeover import OutboxesOnServer, Takeover
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
 from gateway.storage.urls import is_postgresql
@@ -106,8 +106,11 @@ class Gateway(MultiService):
         self.addService(observation.rounds)
         if self.cluster is not None:
             self.addService(self.cluster)
-            if is_postgresql(settings.outbox.url):
-                self.addService(Takeover(shared, self.cluster.node, self.kept))
+            if is_postgresql(settings.outbox.url) and settings.cluster is not None:
+                url, key_file = settings.outbox.url, settings.outbox.key_file
+                outboxes = OutboxesOnServer(url, settings.cluster.name, reactor, key_file)
+                node = self.cluster.node
+                self.addService(Takeover(node, self.kept, outboxes, reactor, shared.board.publish))
         self.addService(federation.revocations)
         keys_file = settings.gateway.state / KNOWN_KEYS
         self.addService(KnownKeysFile(federation.known_keys, keys_file, reactor, shared.board.publish))

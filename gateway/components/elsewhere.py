@@ -14,6 +14,7 @@ from gateway.cluster.crossing import OpenLane
 from gateway.components.slots import WithoutConnection
 from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Lately
+from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza
 
 WhenCounted = Callable[[Sequence[AddressedStanza]], None]
@@ -59,6 +60,10 @@ class ElsewhereSession(WithoutConnection):
     def prove(self, ping: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
         """As `Attachable.prove`: an acknowledgement proves as much as an answer."""
         self._lane.when_taken(lambda: answered(ping))
+
+    def end(self, error: StreamError, *, disowned: bool) -> None:
+        """As `Attachable.end`: the connection at the other node is not ours to close."""
+        self.finish()
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 

@@ -441,6 +441,8 @@ class ComponentRoute:
         self._ended_by = error
         candidate = self._stop_waiting()
         for session in (*self.sessions, *(() if candidate is None else (candidate,))):
+            if session.is_elsewhere:
+                self.move(session, None)  # nobody will detach it
             session.end(error, disowned=disowned)
 
     def gone(self, session: Attachable, ending: Ending) -> None:

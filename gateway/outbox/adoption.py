@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from itertools import groupby
 from typing import NamedTuple
 
+from gateway.outbox.errors import OutboxFull
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.records import KeptStanza, PairState
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -48,9 +49,16 @@ async def adopt(
         held(domains)
     for state in await left.pairs():
         while goes_on() and (page := await left.page(state.pair, 0, PAGE_STANZAS)):
-            for times, run in groupby(page, key=_times):
-                await _put(own, state, times, list(run), moved)
-            await left.settle(state.pair, page[-1].number)
+            last = 0
+            try:
+                for times, run in groupby(page, key=_times):
+                    stanzas_of_run = list(run)
+                    await _put(own, state, times, stanzas_of_run, moved)
+                    last = stanzas_of_run[-1].number
+            except OutboxFull:
+                await left.settle(state.pair, last)  # the rest of the page stays where it is
+                raise
+            await left.settle(state.pair, last)
             stanzas += len(page)
     for each in await left.withheld() if goes_on() else ():
         held = own.withhold(each.pair, each.raw, accepted=each.accepted, expires=each.expires, rule=each.rule)

@@ -178,13 +178,16 @@ class Clustered(Service):
     # -- components --------------------------------------------------------------------------------------------------
 
     def _component_changed(self, route: ComponentRoute) -> None:
-        membership = self.node.membership
-        if route.is_attached_here:
+        """Announce a domain whose component has attached here, or see where else it is; a reload replaces routes."""
+        membership, current = self.node.membership, self._served.placed_route(route.domain)
+        if current is not None and current.is_attached_here:
             if route.domain not in membership.announced:
                 membership.announce(route.domain)
-        elif route.domain in membership.announced:
+            return
+        if route.domain in membership.announced:
             membership.withdraw(route.domain)
-            self._place(route)
+        if current is not None:
+            self._place(current)
 
     def _place(self, route: ComponentRoute) -> None:
         """Attach the component where it is, unless it is attached here."""
@@ -223,6 +226,15 @@ class Clustered(Service):
 
     def _lane_ended(self, route: ComponentRoute, session: ElsewhereSession, left: list[AddressedStanza]) -> None:
         """Have another node, or the outbox, take over what a node has not acknowledged that is gone."""
+        router, current = self._routing.router, self._served.placed_route(route.domain)
+        if current is not route:  # since a reload
+            for stanza in not_kept(left):
+                if current is None:
+                    router.bounce(stanza, NOBODY_THERE)
+                else:
+                    router.pass_on(stanza)
+            router.flush()
+            return
         taken = {each.node for each in route.sessions if isinstance(each, ElsewhereSession)}
         places = [node for node in self.node.directory.places(route.domain) if node not in (self.name, *taken)]
         other = min(places, key=self._rank, default=None)

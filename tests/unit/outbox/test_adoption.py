@@ -63,7 +63,8 @@ def test_what_does_not_fit_stays_where_it_is() -> None:
     with pytest.raises(OutboxFull) as full:
         scene.adopt()
     assert full.value.bound is Bound.PAIR
-    assert scene.of(scene.left) == lines(1, 2, 3), "not settled before everything of the page was put"
+    assert scene.of(scene.own) == lines(1, 2)
+    assert scene.of(scene.left) == lines(3), "and what did fit is not there twice"
 
 
 def test_nothing_is_settled_before_it_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
