@@ -61,8 +61,8 @@ async def adopt(
             await left.settle(state.pair, last)
             stanzas += len(page)
     for each in await left.withheld() if goes_on() else ():
-        held = own.withhold(each.pair, each.raw, accepted=each.accepted, expires=each.expires, rule=each.rule)
-        if await held is None:
+        taken = own.withhold(each.pair, each.raw, accepted=each.accepted, expires=each.expires, rule=each.rule)
+        if await taken is None:
             break  # there is no room; the rest stays where it is
         await left.take_withheld(each.number)
         stanzas += 1

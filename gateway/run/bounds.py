@@ -57,6 +57,9 @@ from gateway.operations.fates import MOST_DOMAINS as MOST_FATES
 from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
+from gateway.operations.http.limits import MOST_NODES as MOST_NODES_SHOWN
+from gateway.operations.http.limits import MOST_PAGES, ROWS
+from gateway.operations.http.nodes import MOST_VIEWS
 from gateway.operations.minutes import MOST_DOMAINS as MOST_HOURS
 from gateway.operations.outbox_events import MOST_EVENTS
 from gateway.outbox.records import OutboxLimits
@@ -171,6 +174,12 @@ TABLE = (
         "operations.history"),
     Row("readers of the status page's events", f"{MOST_READERS:,}", "", "further ones are refused",
         "operations.http.events"),
+    Row("views of the status page for which other nodes' answers are kept", f"{MOST_VIEWS:,}", "",
+        "the oldest is asked for again", "operations.http.nodes"),
+    Row("nodes on the status page, and rows of other domains of all nodes together",
+        f"{MOST_NODES_SHOWN:,} and {MOST_PAGES * ROWS:,}", "",
+        "nodes with something wrong come first; a node that is chosen there has all its rows",
+        "operations.http.nodes"),
     Row("cached answers of nameservers", f"{ResolverBounds().kept:,}", "domain",
         "questions not asked recently are asked again",
         "net.dns.questions"),

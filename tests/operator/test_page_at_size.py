@@ -32,12 +32,12 @@ getSelection().removeAllRanges(); getSelection().addRange(range);
 class Served:
     """The page with its crowd, in a process of its own."""
 
-    def __init__(self, peers: int) -> None:
+    def __init__(self, peers: int, *nodes: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         self.page = f"http://127.0.0.1:{port}/"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.operator.crowd", str(port), str(peers)], stdout=subprocess.PIPE
+            [sys.executable, "-m", "tests.operator.crowd", *map(str, (port, peers, *nodes))], stdout=subprocess.PIPE
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n"
@@ -173,6 +173,28 @@ def test_an_open_record_stays_open_and_the_domain_page_goes_on(overview: Chrome,
 def test_our_own_domains_have_a_view(overview: Chrome, served: Served) -> None:
     opened(overview, f"{served.page}#ours", ".ours tbody tr")
     assert "no component is attached" in read(overview, ".ours tbody tr")[0]
+
+
+def test_the_page_of_one_of_several_nodes_shows_all_and_one_that_does_not_answer(tmp_path: Path) -> None:
+    served = Served(30, 4)
+    try:
+        with chromium(tmp_path, width=DESK[0], height=DESK[1]) as browser:
+            opened(browser, served.page)
+            wait(browser, lambda: len({*read(browser, ".peers .at")}) == 3)
+            wait(browser, lambda: "does not answer since" in (read(browser, ".nodes tbody tr.failing") or [""])[0])
+            assert read(browser, ".nodes tbody tr", "data-key") == ["node-0", "node-1", "node-2", "node-3", "node-gone"]
+            assert "gone since" in read(browser, ".nodes tbody tr")[4]
+            assert "did not answer in time" in read(browser, ".nodes tbody tr")[1]
+            assert "all 90" in read(browser, ".filter")[0]
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= DESK[0]
+            browser.find_element(By.CSS_SELECTOR, '.nodes tr[data-key="node-2"] a').click()
+            wait(browser, lambda: "all 30" in read(browser, ".filter")[0])
+            assert browser.current_url.endswith("#?node=node-2")
+            opened(browser, f"{served.page}#ours", ".ours tbody tr")
+            wait(browser, lambda: "node-2: " in read(browser, ".ours tbody tr")[0])
+            assert [each for each in browser.get_log("browser") if each["level"] != "INFO"] == []
+    finally:
+        served.end()
 
 
 def test_a_page_that_has_lost_contact_turns_grey_and_says_since_when(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _outbox(one: _Read, other: _Read) -> Events:
 
 
 def _figures(one: _Read, other: _Read) -> Events:
-    counts = Counter(one["counts"])
+    counts: Counter[str] = Counter(one["counts"])
     counts.update(other["counts"])
     return {
         "stanzas": one["stanzas"] + other["stanzas"],
