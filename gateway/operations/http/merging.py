@@ -31,7 +31,7 @@ Events = dict[str, Any]
 """The data of each event by its name."""
 
 _Read = Mapping[str, Any]
-_Rows = list[dict[str, Any]]
+_EventRows = list[dict[str, Any]]
 _ROWS_OF = {
     "head": "troubles",
     "peers": "rows",
@@ -86,7 +86,7 @@ def page_of(events: Events, page: int) -> Events:
     return events
 
 
-def _with(node: str, rows: Iterable[_Read]) -> _Rows:
+def _with(node: str, rows: Iterable[_Read]) -> _EventRows:
     return [{**row, "node": node} for row in rows]
 
 
@@ -152,7 +152,9 @@ def _map(one: _Read, other: _Read) -> Events:
     }
 
 
-def _by_domain(one: _Rows, other: _Rows, same: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]) -> _Rows:
+def _by_domain(
+    one: _EventRows, other: _EventRows, same: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+) -> _EventRows:
     found = {each["domain"]: each for each in one}
     for each in other:
         known = found.get(each["domain"])
@@ -243,7 +245,7 @@ def _attempts(one: _Read, other: _Read) -> Events:
     return {**one, "records": records[:MOST_ATTEMPTS], "more": more}
 
 
-def _queues(one: _Rows, other: _Rows) -> _Rows:
+def _queues(one: _EventRows, other: _EventRows) -> _EventRows:
     return [*one, *other][:MOST_STREAMS]
 
 
