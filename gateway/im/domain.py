@@ -274,11 +274,6 @@ class AccountDomain:
             resource.session.close(error)
         return len(resources)
 
-    def stop(self) -> None:
-        """Close every client's stream, because the gateway shuts down."""
-        for account in self._accounts.in_memory():
-            self.close_account(account.address, StreamError(StreamCondition.SYSTEM_SHUTDOWN))
-
     # Time
 
     def settle(self) -> Deferred[None] | None:

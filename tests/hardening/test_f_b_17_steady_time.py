@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from tests.support.configuration import Folder
+from tests.support.sockets import free_port
 
 TWISTD = Path(sys.executable).with_name("twistd")
 PATIENCE = 20
@@ -30,8 +31,7 @@ def test_f_b_17_a_stream_times_out_although_the_clock_was_set_back(tmp_path: Pat
     """A silent peer is closed after its two seconds, and the log has the new time of day."""
     set_back = tmp_path / "set-back"
     (tmp_path / "sitecustomize.py").write_text(CLOCK.format(file=str(set_back)))
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     config = Folder(tmp_path).complete(
         f'[listen]\nserver = ["tcp:{port}:interface=127.0.0.1"]\n[limits]\nnegotiate_seconds = 2\nclose_seconds = 1\n'
         '[domains."echo.test"]\nserve = "gateway.handlers.echo.Echo"\n'

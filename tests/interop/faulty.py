@@ -9,16 +9,12 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.interop.peers.site import SERVER
+from tests.support.sockets import PATIENCE, ScriptedServer, read_until
 
-PATIENCE = 30
 _STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
 DIALBACK = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
 _PROCEED = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
@@ -47,42 +43,15 @@ class Manners:
     drip: bool = False  # a byte now and then, where features are expected
 
 
-class FaultyServer:
+class FaultyServer(ScriptedServer):
     """One server of a domain."""
 
     def __init__(self, address: str, domain: str, manners: Manners) -> None:
+        super().__init__(address, SERVER)
         self._domain = domain
         self._manners = manners
-        self._door = socket.create_server((address, SERVER))
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name=f"faulty {domain}", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-        self._thread.join(PATIENCE)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._door.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._meet, args=(connection,), daemon=True).start()
-
-    def _meet(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            connection.settimeout(PATIENCE)
-            self._talk(connection)
-
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
         manners = self._manners
         if manners.greeting is not None:
             connection.sendall(manners.greeting)
@@ -92,19 +61,19 @@ class FaultyServer:
         if not (manners.starttls and manners.features):
             self._wait(connection)
             return
-        _read_until(connection, rb"<starttls[^>]*>")
+        read_until(connection, rb"<starttls[^>]*>")
         connection.sendall(_PROCEED)
         with self._context().wrap_socket(connection, server_side=True) as secured:
             self._greet(secured, manners.tls_features, manners.flood_in_tls)
             for name, answer in (("verify", manners.verify), ("result", manners.claim)):
-                asked = _read_until(secured, rf"<db:{name}[^>]*>[^<]*</db:{name}>".encode()).decode()
+                asked = read_until(secured, rf"<db:{name}[^>]*>[^<]*</db:{name}>".encode()).decode()
                 if answer is not None:
                     secured.sendall(_answer(name, asked, answer))
             self._wait(secured)
 
     def _greet(self, connection: socket.socket, features: str, flood: bytes = b"") -> None:
         manners = self._manners
-        asked = _read_until(connection, rb"<stream:stream[^>]*>").decode()
+        asked = read_until(connection, rb"<stream:stream[^>]*>").decode()
         header = (
             "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"
             " xmlns:stream='http://etherx.jabber.org/streams'"
@@ -117,7 +86,7 @@ class FaultyServer:
         if manners.drip:
             for byte in b"<stream:features>" + b" " * PATIENCE:
                 connection.sendall(bytes([byte]))
-                if self._over.wait(1):
+                if self.over.wait(1):
                     return
         if manners.features and manners.version:
             connection.sendall(f"<stream:features>{features}</stream:features>".encode())
@@ -149,13 +118,3 @@ def _answer(name: str, asked: str, kind: str) -> bytes:
 def _attribute(tag: str, name: str) -> str:
     found = re.search(rf" {name}=['\"]([^'\"]*)", tag)
     return found[1] if found else ""
-
-
-def _read_until(connection: socket.socket, wanted: bytes) -> bytes:
-    data = b""
-    while not re.search(wanted, data):
-        piece = connection.recv(4096)
-        if not piece:
-            raise ConnectionError("the visitor has gone")
-        data += piece
-    return data

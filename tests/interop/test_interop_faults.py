@@ -25,8 +25,8 @@ from tests.interop.names import ROOT
 from tests.interop.peers import Peer, Prosody
 from tests.interop.peers.site import SERVER
 from tests.interop.world import World
-from tests.operator.broken import Swallower
 from tests.support import forks
+from tests.support.sockets import Swallower
 from tests.support.throwaway_ca import Authority, self_signed
 
 DAY = timedelta(days=1)
@@ -240,7 +240,7 @@ def reports(
                 manners = replace(fault.manners, certificate=fault.certificate(world, domain))
                 stack.enter_context(FaultyServer(address, domain, manners))
         swallowed = world.address()
-        stack.enter_context(Swallower(swallowed))
+        stack.enter_context(Swallower(swallowed, SERVER))
         world.nameserver.publish_records(
             {
                 "swallowed.report.test": {"A": [swallowed]},

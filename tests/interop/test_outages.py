@@ -6,9 +6,7 @@ The gateway here has little patience (`connect_seconds`), so that what waits for
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -19,6 +17,7 @@ from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
 from tests.interop.peers.site import SERVER
 from tests.interop.probe import listen
 from tests.interop.world import World
+from tests.support.sockets import Swallower
 
 CONNECT_SECONDS = 1.0
 SLACK = 5.0  # on a busy machine
@@ -187,10 +186,5 @@ async def test_a_server_that_says_nothing_is_given_up_in_time(world: World, hast
 def firewall(world: World) -> Iterator[str]:
     """An address at which nobody answers: its queue of connections is full, so the kernel drops what comes."""
     address = world.address()
-    with ExitStack() as sockets:
-        full = sockets.enter_context(socket.create_server((address, SERVER), backlog=0))
-        for _ in range(3):
-            caller = sockets.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(full.getsockname())
+    with Swallower(address, SERVER):
         yield address

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -20,10 +19,11 @@ import pytest
 from tests.interop.clients import Client, Component, LoginError, attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
-from tests.interop.peers.site import COMPONENT
+from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.world import World
-from tests.operator.broken import Slammer, Swallower
+from tests.operator.slammer import Slammer
 from tests.support import forks
+from tests.support.sockets import Swallower, free_port
 
 GOOD, EXPIRED, NOWHERE, SWALLOWED, SLAMMED = "good.test", "expired.test", "nowhere.test", "swallowed.test", "slam.test"
 OURS, COMPONENT_DOMAIN, LOCKED_OUT = "gate.test", "rooms.gate.test", "bridge.gate.test"
@@ -60,10 +60,10 @@ def scene(world: World) -> Iterator[Scene]:
         old = world.authority.issue(EXPIRED, begins=yesterday - timedelta(days=90), ends=yesterday)
         good = start(Prosody, GOOD)
         start(Prosody, EXPIRED, certificate=old)
-        servers.enter_context(Swallower(_found_at_its_own_address(world, SWALLOWED)))
+        servers.enter_context(Swallower(_found_at_its_own_address(world, SWALLOWED), SERVER))
         slamming = _found_at_its_own_address(world, SLAMMED)
         servers.enter_context(Slammer(slamming, SLAMMED, world.bundle(world.authority.issue(SLAMMED))))
-        port = _free_port()
+        port = free_port()
         gateway = start(
             Gateway,
             OURS,
@@ -84,11 +84,6 @@ def _found_at_its_own_address(world: World, domain: str) -> str:
     address = world.address()
     world.nameserver.publish(address, domain)
     return address
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Life:

@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import json
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
 from tests.interop.world import World
 from tests.support import forks
+from tests.support.sockets import free_port
 
 OURS, BROKEN = "daily.test", "broken.daily.test"
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
@@ -62,8 +62,7 @@ class Daily:
 @pytest.fixture(scope="module")
 def daily(world: World) -> Iterator[Daily]:
     with ExitStack() as servers:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
+        port = free_port()
         options = {
             "log": {"level": "info"},
             "listen": {"http": [f"tcp:{port}:interface=127.0.0.1"]},

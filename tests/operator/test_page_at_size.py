@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from tests.operator.browser import DESK, PHONE, WIDE, chromium, picture, read, text, wait
+from tests.support.sockets import free_port
 
 PEERS = 300
 FOCUSED = """
@@ -33,8 +33,7 @@ class Served:
     """The page with its crowd, in a process of its own."""
 
     def __init__(self, peers: int, *nodes: int) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        port = free_port()
         self.page = f"http://127.0.0.1:{port}/"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.operator.crowd", *map(str, (port, peers, *nodes))], stdout=subprocess.PIPE

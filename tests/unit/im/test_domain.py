@@ -283,13 +283,6 @@ def test_what_goes_nowhere_is_dropped_without_asking_the_store() -> None:
     assert len(home.domain._accounts) == 0
 
 
-def test_stop_closes_every_stream() -> None:
-    home = Home("alice", "bob")
-    clients = [home.client("alice"), home.client("alice"), home.client("bob")]
-    home.domain.stop()
-    assert [client.closed and client.closed.condition for client in clients] == ["system-shutdown"] * 3
-
-
 def test_resources_are_bounded() -> None:
     home = Home("alice", limits=AccountLimits(resources=2))
     home.client("alice")

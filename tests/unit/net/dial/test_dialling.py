@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import weakref
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from gateway.net.dial.dialling import Dialled, dial
 from gateway.net.dns.targets import Source, Target
 from gateway.xmpp.errors import DiallingFailed
 from tests.support.reactor import run_in_reactor, running_reactor
+from tests.support.sockets import free_port
 
 
 def target(*addresses: str, port: int = 5269, source: Source = "srv") -> Target:
@@ -222,7 +222,7 @@ class Sockets:
 
     async def dial(self, addresses: tuple[str, ...]) -> Dialled:
         reactor = running_reactor()
-        port = _free_port()
+        port = free_port()
         for address in self._listening:
             self.ports.append(reactor.listenTCP(port, Factory.forProtocol(Protocol), interface=address))
         try:
@@ -248,7 +248,7 @@ def test_real_connection_to_the_address_that_listens(
 
 
 def test_real_refusal_everywhere() -> None:
-    port = _free_port()
+    port = free_port()
 
     async def scenario() -> Dialled:
         return await dial(running_reactor(), [target("127.0.0.1", "127.0.0.2", port=port)], lambda target: Protocol())
@@ -256,13 +256,6 @@ def test_real_refusal_everywhere() -> None:
     with pytest.raises(DiallingFailed) as failure:
         run_in_reactor(scenario)
     assert failure.value.steps == (f"127.0.0.1:{port} refused", f"127.0.0.2:{port} refused")
-
-
-def _free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_nothing_holds_on_to_who_builds_once_a_connection_stands() -> None:

@@ -9,6 +9,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from gateway.net.listen.listening import Listening, NotOpened, with_backlog
 from tests.support.reactor import run_in_reactor, running_reactor
+from tests.support.sockets import free_port
 
 
 def door(port: int) -> Listening:
@@ -18,12 +19,6 @@ def door(port: int) -> Listening:
 def connects(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 def test_a_door_is_open_from_start_to_stop() -> None:
