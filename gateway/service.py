@@ -7,6 +7,7 @@ bound, dialled or read from the network before the service is started.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import MultiService
@@ -38,6 +39,7 @@ from gateway.run.assembly.certificates import load_certificates
 from gateway.run.assembly.cluster import join_cluster
 from gateway.run.assembly.doors import make_doors, open_doors
 from gateway.run.assembly.federation import federate
+from gateway.run.assembly.importing import import_outbox
 from gateway.run.assembly.operating import let_operators_in, observe
 from gateway.run.assembly.outbox import Kept
 from gateway.run.assembly.policies import make_policies
@@ -238,6 +240,10 @@ class Gateway(MultiService):
     def close_account(self, account: Address) -> int:
         """Close the streams of one of our accounts; return how many there were."""
         return self.people.close_account(account)
+
+    def import_outbox(self, path: Path) -> Deferred[dict[str, Any]]:
+        """Move what another gateway has kept in a file to the outbox of this one, a part at a time."""
+        return Deferred.fromCoroutine(import_outbox(path, self.kept, self.shared))
 
     def announce(self, announcement: Announcement, domain: Domain | None = None) -> Deferred[int]:
         """Announce something in a domain with accounts, or in all of them; return the number of accounts.

@@ -41,6 +41,7 @@ COMMANDS = {
     "backup": "write everything that the gateway remembers to one file, also while it runs",
     "restore": "put a backup in place, while the service does not run",
     "migrate": "copy accounts or outbox into another database: from a file to a PostgreSQL server, or back",
+    "outbox": "take over what another gateway, which will not come back, has kept in its file",
     "probe": "try to reach a domain without the service, and show each step",
     "interop": "report on any domain's server, as strangers see it: findings, standards, whose side, remedies",
     "login": "log in to an account on any server, as a client does, and show each step",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from twisted.internet.defer import execute
+from twisted.internet.defer import Deferred, execute
 
+from gateway.outbox.conditions import Condition
 from gateway.outbox.database import Database
 from gateway.outbox.databases import IOutboxDatabase
 from gateway.outbox.durable import DurableOutbox, Tell
+from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import Seal, load_key
@@ -46,7 +48,7 @@ def open_outbox(
     is_on_server = is_postgresql(url)
     if not is_on_server and (scheme != "sqlite" or not rest):
         raise ConfigError(KEY, f'"{shown(url)}" is not an outbox: {HOW_TO_WRITE}')
-    seal = Seal(load_key(key_file)) if key_file is not None else None
+    seal = _seal(key_file)
     database = _on_server(url, seal, schema) if is_on_server else Database(state / rest, seal)
     worker = Worker(reactor, "outbox") if in_thread else None
     outbox = DurableOutbox(
@@ -69,18 +71,32 @@ def open_left(
 
     `tell` is called when it is ready, or why it is not. `takes_over`: end the session of the gateway that has it open.
     """
-    seal = Seal(load_key(key_file)) if key_file is not None else None
-    worker = Worker(reactor, f"outbox of {schema}")
-    outbox = DurableOutbox(
-        _on_server(url, seal, schema, takes_over=takes_over),
-        run=worker.run,
-        stop=worker.stop,
-        clock=reactor,
-        limits=OutboxLimits(),
-        tell=tell,
-    )
-    outbox.start_later()
-    return outbox
+    return _open_left(_on_server(url, _seal(key_file), schema, takes_over=takes_over), schema, reactor, tell)
+
+
+def open_left_file(path: Path, reactor: IReactor, *, key_file: Path | None = None, tell: Tell) -> DurableOutbox:
+    """Open the outbox in a file, which another gateway has left, as `open_left` does."""
+    return _open_left(Database(path, _seal(key_file)), str(path), reactor, tell)
+
+
+class WhenOpened:
+    """Waits until an outbox is open, or cannot be opened; `tell` is the one to give to the outbox."""
+
+    def __init__(self) -> None:
+        self._opened: Deferred[None] = Deferred()
+
+    def waited(self) -> Deferred[None]:
+        """Fire when the outbox is ready; fail with OutboxUnavailable if it is not."""
+        return self._opened
+
+    def tell(self, condition: Condition, detail: str) -> None:
+        """Note the first condition of the outbox."""
+        if self._opened.called:
+            return
+        if condition.is_ready:
+            self._opened.callback(None)
+        else:
+            self._opened.errback(OutboxUnavailable(condition, detail))
 
 
 def nodes_with_outbox(url: str, cluster: str) -> list[str] | None:
@@ -118,3 +134,14 @@ def _on_server(url: str, seal: Seal | None, schema: str | None, *, takes_over: b
     from gateway.outbox.postgresql.database import ServerOutboxDatabase
 
     return ServerOutboxDatabase(server, seal, schema=schema, takes_over=takes_over)
+
+
+def _open_left(database: IOutboxDatabase, where: str, reactor: IReactor, tell: Tell) -> DurableOutbox:
+    worker = Worker(reactor, f"outbox of {where}")
+    outbox = DurableOutbox(database, run=worker.run, stop=worker.stop, clock=reactor, limits=OutboxLimits(), tell=tell)
+    outbox.start_later()
+    return outbox
+
+
+def _seal(key_file: Path | None) -> Seal | None:
+    return Seal(load_key(key_file)) if key_file is not None else None

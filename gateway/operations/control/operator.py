@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -67,6 +68,7 @@ class Steered(Protocol):
     def close_account(self, account: Address) -> int: ...
     def filters_about(self, domain: Domain) -> list[str]: ...
     def announce(self, announcement: Announcement, domain: Domain | None = None) -> Deferred[int]: ...
+    def import_outbox(self, path: Path) -> Deferred[dict[str, Any]]: ...
     def reload(self) -> Any: ...
 
 
@@ -118,6 +120,7 @@ class Operator:
             self.hold,
             self.release,
             self.drop,
+            self.import_outbox,
         )
         return {command.__name__: command for command in commands}
 
@@ -261,6 +264,10 @@ class Operator:
             return {"domain": name, "stanzas": count}
 
         return self._outbox.drop(name).addCallbacks(dropped, _not_now)
+
+    def import_outbox(self, path: str) -> Deferred[dict[str, Any]]:
+        """Move what another gateway has kept in a file to our outbox; the answer says whether that is complete."""
+        return self._steered.import_outbox(Path(path))
 
     def close_account(self, account: str) -> dict[str, Any]:
         """Close the streams of one of our accounts, which was deleted or has a new password."""

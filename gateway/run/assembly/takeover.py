@@ -31,7 +31,7 @@ from gateway.outbox.conditions import Condition
 from gateway.outbox.durable import Tell
 from gateway.outbox.errors import OutboxError, OutboxUnavailable
 from gateway.outbox.interfaces import IOutbox
-from gateway.outbox.opening import nodes_with_outbox, open_left, schema_of
+from gateway.outbox.opening import WhenOpened, nodes_with_outbox, open_left, schema_of
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -183,11 +183,11 @@ class Takeover(Service):
         if own is None or not own.condition.is_ready:
             self._due.pop(name)  # at once, when that has changed
             return
-        opened: Deferred[None] = Deferred()
-        left = self._left = self._outboxes.open_left(name, takes_over=takes_over, tell=partial(_opened, opened))
+        opened = WhenOpened()
+        left = self._left = self._outboxes.open_left(name, takes_over=takes_over, tell=opened.tell)
         held = self._kept.hold if takes_over else None  # later, the operator may have released them here
         try:
-            await opened
+            await opened.waited()
             adopted = await adopt(left, own, moved=self._kept.learn, held=held, goes_on=partial(self._goes_on, name))
         except OutboxError as error:
             self._not_taken(name, error, takes_over=takes_over)
@@ -220,13 +220,3 @@ class Takeover(Service):
         if adopted.stanzas:
             text = f"node {name} is gone: {counted(adopted.stanzas, 'stanza')} that it has kept will be sent from here"
             self._publish(Remark(text=text))
-
-
-def _opened(opened: Deferred[None], condition: Condition, detail: str) -> None:
-    """Note the first condition of an outbox."""
-    if opened.called:
-        return
-    if condition.is_ready:
-        opened.callback(None)
-    else:
-        opened.errback(OutboxUnavailable(condition, detail))
