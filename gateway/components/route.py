@@ -50,7 +50,7 @@ from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Lately, Outflow
 from gateway.routing.router import NOBODY_THERE, Router
-from gateway.stream.sessions import Ending
+from gateway.stream.sessions import Ending, PeerReading
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
@@ -447,7 +447,7 @@ class ComponentRoute:
 
     def gone(self, session: Attachable, ending: Ending) -> None:
         """Bounce the unanswered requests of a lost connection, and report what may not have arrived."""
-        doubt = session.written.take(self._clock.seconds(), stuck=ending.stuck)
+        doubt = session.written.take(self._clock.seconds(), stuck=ending.reading is not PeerReading.READ)
         if doubt.count and not ending.closed_properly:
             self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=ending.reason))
         if unanswered := self._router.requests.waiting(self, session):

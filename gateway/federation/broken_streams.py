@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.federation.delivery import DeliveryFailed, by_pair
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.facts import Resumable
+from gateway.stream.facts import Resumable, Role
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamError
@@ -48,15 +48,15 @@ class BrokenStream:
         acknowledgements: Acknowledgements[AddressedStanza],
         routes: Mapping[DomainPair, TakeBack],
         *,
-        is_ours: bool,
+        role: Role,
         bidirectional: bool,
     ) -> None:
-        """`pair` is that of the stream header, `routes` are those that sent on it."""
+        """`pair` is that of the stream header, `role` the one that we had; `routes` are those that sent on it."""
         self.pair = pair
         self.id = id_
         self.acknowledgements = acknowledgements
-        self.is_ours = is_ours
         self.is_over = False
+        self._role = role
         self._routes = dict(routes)
         self._bidirectional = bidirectional
         self._waiting = Waiters()
@@ -65,6 +65,11 @@ class BrokenStream:
     def pairs(self) -> Sequence[DomainPair]:
         """The pairs that wait for the outcome."""
         return tuple(self._routes)
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether we opened it, so that it is ours to resume."""
+        return self._role is Role.INITIATING
 
     @property
     def is_urgent(self) -> bool:

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from gateway.notices.attempts.verdicts import Verdict
+from gateway.outbox.window import Break
+from gateway.stream.sessions import PeerReading
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError, StreamCondition
 from gateway.xmpp.stanzas import AddressedStanza
@@ -140,21 +143,31 @@ def combined(failures: Sequence[DeliveryFailed], *, definite: bool = True) -> De
 ByPair = Mapping[DomainPair, list[AddressedStanza]]
 
 
+class Headway(StrEnum):
+    """What the acknowledgements on a stream have shown."""
+
+    NONE = "nothing, because nothing was waiting for one"
+    IN_VAIN = "something was sent, and none of it was acknowledged"
+    LED_ON = "something was acknowledged"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StreamEnd:
     """How a stream ended, for the routes that sent on it."""
 
     reason: str
+    made: Break = Break.OTHER  # THEIRS: the other side ended it, or it broke
+    reading: PeerReading = PeerReading.READ
+    headway: Headway = Headway.NONE
     cleanly: bool = False  # closed properly: what was written has arrived
-    stalled: bool = False  # cut, because the other side had stopped reading
-    stuck: bool = False  # the other side was not reading when it ended
-    in_vain: bool = False  # something was sent, and nothing was acknowledged although it could have been
-    led_on: bool = False  # something was acknowledged
-    resuming: bool = False  # what was not acknowledged is returned later
-    returned: ByPair = field(default_factory=dict)  # not acknowledged: to be sent again
-    in_doubt: ByPair = field(default_factory=dict)  # not acknowledged, while `resuming`
-    theirs: bool = False  # the other side ended it, or it broke
+    resuming: bool = False  # whether the unacknowledged stanzas arrived will be known later
+    unacknowledged: ByPair = field(default_factory=dict)  # to be sent again, unless `resuming`
     blamed: AddressedStanza | None = None  # most likely the stanza over which the other side ended the stream
+
+    @property
+    def returned(self) -> ByPair:
+        """The stanzas to be sent again now."""
+        return {} if self.resuming else self.unacknowledged
 
 
 def by_pair(stanzas: Sequence[AddressedStanza]) -> dict[DomainPair, list[AddressedStanza]]:

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.features.stream_management import REQUEST
+from gateway.federation.delivery import Headway
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.stanzas import AddressedStanza
@@ -31,6 +32,40 @@ class _UnsafeStanzas:
         self.told: Deferred[None] = Deferred()
 
 
+class _UnsafeInOrder:
+    """Incoming stanzas that are counted when they are safe, in the order in which they came."""
+
+    def __init__(self, acknowledgements: Acknowledgements[AddressedStanza]) -> None:
+        self._acknowledgements = acknowledgements
+        self._waiting: deque[_UnsafeStanzas] = deque()
+        self._is_short = False  # an answer was given that left some of them out
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, count: int, unsafe: Deferred[None] | None) -> Deferred[None]:
+        """Count these once `unsafe` fires, and those before them are safe; return as `ManagedStream.handled` does."""
+        waits = _UnsafeStanzas(count)
+        self._waiting.append(waits)
+        if unsafe is None:
+            waits.is_safe = True
+        else:
+            unsafe.addCallback(self._safe, waits)
+        return waits.told
+
+    def _safe(self, _: object, waits: _UnsafeStanzas) -> None:
+        waits.is_safe = True
+        while self._waiting and self._waiting[0].is_safe:
+            self._acknowledgements.handled(self._waiting.popleft().count)
+        if self._is_short and not self._waiting:
+            self._is_short = False
+            waits.told.callback(None)
+
+    def left_out(self) -> None:
+        """Note that the other side was told a count without these."""
+        self._is_short = bool(self._waiting)
+
+
 class ManagedStream:
     """The stanzas sent and handled on one stream."""
 
@@ -40,11 +75,12 @@ class ManagedStream:
         clock: IReactorTime,
         patience: float,
         silent: Callable[[], None],
-        acknowledged_before: int = 0,
+        acknowledged_before: int | None = None,
     ) -> None:
         """`silent` is called when a request has been open for `patience` seconds.
 
-        `acknowledged_before` is the number of stanzas acknowledged when an earlier connection of this stream broke.
+        `acknowledged_before` is the number of stanzas acknowledged when an earlier connection of this stream broke;
+        None if this is the first one.
         """
         self.acknowledgements = acknowledgements
         acknowledgements.forget_question()  # of an earlier connection
@@ -52,7 +88,6 @@ class ManagedStream:
         self.careful_for = 0  # send this many stanzas one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
         self.has_given_up = False  # the other side did not answer
-        self.was_resumed = False  # it resumes a stream that broke
         self.latest: Sequence[AddressedStanza] = ()  # the stanzas acknowledged last
         self.acknowledged_after: float | None = None  # seconds that the last acknowledgement took
         self.counts = False  # incoming stanzas are counted, since both sides enabled it
@@ -62,8 +97,7 @@ class ManagedStream:
         self._asked_at: float | None = None
         self._watch: IDelayedCall | None = None
         self._waiting = Waiters()
-        self._unsafe: deque[_UnsafeStanzas] = deque()  # counted when they are safe
-        self._is_short = False  # an answer was given that left out unsafe stanzas
+        self._unsafe = _UnsafeInOrder(acknowledgements)
 
     @property
     def has_room(self) -> bool:
@@ -75,14 +109,16 @@ class ManagedStream:
         return self._waiting.wait()
 
     @property
-    def led_on(self) -> bool:
-        """Return whether anything was acknowledged since this connection, or the resumption that it began with."""
-        return self.acknowledgements.acknowledged > self._acknowledged_before
+    def was_resumed(self) -> bool:
+        """Return whether this resumes a stream that broke."""
+        return self._acknowledged_before is not None
 
     @property
-    def was_in_vain(self) -> bool:
-        """Return whether something was sent on this connection, and none of it was acknowledged."""
-        return len(self.acknowledgements) > 0 and not self.led_on
+    def headway(self) -> Headway:
+        """Return what was acknowledged since this connection began, or the resumption that it began with."""
+        if self.acknowledgements.acknowledged > (self._acknowledged_before or 0):
+            return Headway.LED_ON
+        return Headway.IN_VAIN if len(self.acknowledgements) else Headway.NONE
 
     def sending(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
         """Record a batch that is being sent; return the bytes to write."""
@@ -99,25 +135,11 @@ class ManagedStream:
         if unsafe is None and not self._unsafe:
             self.acknowledgements.handled(count)
             return None
-        waits = _UnsafeStanzas(count)
-        self._unsafe.append(waits)
-        if unsafe is None:
-            waits.is_safe = True
-            return waits.told
-        unsafe.addCallback(self._safe, waits)
-        return waits.told
-
-    def _safe(self, _: object, waits: _UnsafeStanzas) -> None:
-        waits.is_safe = True
-        while self._unsafe and self._unsafe[0].is_safe:
-            self.acknowledgements.handled(self._unsafe.popleft().count)
-        if self._is_short and not self._unsafe:
-            self._is_short = False
-            waits.told.callback(None)
+        return self._unsafe.add(count, unsafe)
 
     def asked(self) -> int:
         """Return our h, because the other side asks what has been handled."""
-        self._is_short = bool(self._unsafe)
+        self._unsafe.left_out()
         return self.acknowledgements.h
 
     def acknowledged(self, h: int) -> bytes:

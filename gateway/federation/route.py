@@ -26,19 +26,19 @@ from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.broken_streams import RESUME_SECONDS
-from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed, StreamEnd
+from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed, Headway, StreamEnd
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
 from gateway.outbox.backlog import KeepTerms, KeptBacklog
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.retention import Keep, keeping
-from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
+from gateway.stream.sessions import PeerReading
 from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
@@ -573,7 +573,7 @@ class RemoteRoute:
         self._session = None
         self.disposition = Disposition.IDLE
         self.outflow.shut()
-        doubt = self._written.take(self._clock.seconds(), stuck=end.stuck)
+        doubt = self._written.take(self._clock.seconds(), stuck=end.reading is not PeerReading.READ)
         if doubt.count and not end.cleanly:
             self._publish(
                 MaybeLost(domain=self.pair.target, count=doubt.count, seconds=doubt.seconds, reason=end.reason)
@@ -582,7 +582,7 @@ class RemoteRoute:
         first = returned
         if self._backlog is not None and self._keeps:
             first = self._keep_rest(end, self._backlog)
-        if end.stalled:
+        if end.reading is PeerReading.STALLED:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
         self._unanswered = self._router.requests.waiting(self.pair)
@@ -595,9 +595,9 @@ class RemoteRoute:
             text = f"the server of {self.pair.target} does not accept it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
             self._router.flush()
-        if end.led_on:
+        if end.headway is Headway.LED_ON:
             self._backoff.reached(self.pair)
-        elif end.in_vain and not end.resuming:
+        elif end.headway is Headway.IN_VAIN and not end.resuming:
             self._backoff.failed(self.pair, self._clock.seconds(), DeliveryFailed(end.reason))
         if returned:
             self._send_again(returned, first)
@@ -608,8 +608,8 @@ class RemoteRoute:
         """Keep unacknowledged stanzas of a broken stream, and those that waited; return those to be sent first."""
         waiting = self.outflow.take_all()
         first = backlog.broke(
-            Break.THEIRS if end.theirs else Break.OTHER,
-            (end.in_doubt if end.resuming else end.returned).get(self.pair, []),
+            end.made,
+            end.unacknowledged.get(self.pair, []),
             resuming=end.resuming,
             blamed=end.blamed,
         )

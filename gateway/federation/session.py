@@ -25,7 +25,7 @@ from gateway.features.stream_management import (
 )
 from gateway.federation.admission import Admission
 from gateway.federation.broken_streams import BrokenStream
-from gateway.federation.delivery import StreamEnd, by_pair
+from gateway.federation.delivery import Headway, StreamEnd, by_pair
 from gateway.federation.life import TRANSITIONS, Life, Move
 from gateway.federation.managed_stream import ManagedStream
 from gateway.federation.rate_limit import RateLimit
@@ -34,9 +34,10 @@ from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import StreamLog
+from gateway.outbox.window import Break
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, VerificationAnswered
-from gateway.stream.facts import Role, ServerFacts
+from gateway.stream.facts import ServerFacts
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
@@ -226,13 +227,12 @@ class ServerSession:
         managed = self._managed
         if managed is None or managed.id is None or ending.closed or _is_blamed(ending) or not self._users:
             return None
-        if managed.was_resumed and managed.was_in_vain:
+        if managed.was_resumed and managed.headway is Headway.IN_VAIN:
             return None  # it would break over the same stanza again, at once
         routes = {pair: user.take_back for pair, user in self._users.items()}
         facts = self.facts
-        is_ours = facts.role is Role.INITIATING
         return BrokenStream(
-            facts.pair, managed.id, managed.acknowledgements, routes, is_ours=is_ours, bidirectional=facts.bidirectional
+            facts.pair, managed.id, managed.acknowledgements, routes, role=facts.role, bidirectional=facts.bidirectional
         )
 
     def _tell_users(self, ending: Ending, *, resuming: bool) -> None:
@@ -240,22 +240,21 @@ class ServerSession:
         users, self._users = self._users, {}
         self._told.clear()
         managed = self._managed
-        was_in_vain, led_on = (managed.was_in_vain, managed.led_on) if managed is not None else (False, False)
-        returned = [] if resuming or self._managed is None else self._managed.acknowledgements.take_back()
-        in_doubt = managed.acknowledgements.unacknowledged() if resuming and managed is not None else []
-        blamed = returned.pop(0) if returned and _is_blamed(ending) else None
-        given_up = managed is not None and managed.has_given_up
+        headway, given_up = Headway.NONE, False
+        left: list[AddressedStanza] = []
+        if managed is not None:
+            headway, given_up = managed.headway, managed.has_given_up
+            sent = managed.acknowledgements
+            left = sent.unacknowledged() if resuming else sent.take_back()
+        blamed = left.pop(0) if left and not resuming and _is_blamed(ending) else None
         end = StreamEnd(
             reason=self.narrator.last_error or ending.reason,
+            made=Break.THEIRS if ending.is_theirs and not given_up else Break.OTHER,
+            reading=ending.reading,
+            headway=headway,
             cleanly=ending.closed_properly,
-            stalled=ending.stalled,
-            stuck=ending.stuck,
             resuming=resuming,
-            in_vain=was_in_vain,
-            led_on=led_on,
-            returned=by_pair(returned),
-            in_doubt=by_pair(in_doubt),
-            theirs=not given_up and ending.is_theirs,
+            unacknowledged=by_pair(left),
             blamed=blamed,
         )
         for user in users.values():
@@ -267,7 +266,7 @@ class ServerSession:
         self,
         acknowledgements: Acknowledgements[AddressedStanza],
         resumed: str | None = None,
-        acknowledged_before: int = 0,
+        acknowledged_before: int | None = None,
     ) -> ManagedStream:
         """Start to count, or continue the counts of a stream that is resumed by its id."""
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
@@ -279,7 +278,7 @@ class ServerSession:
             acknowledged_before,
         )
         if resumed is not None:
-            self._managed.id, self._managed.counts, self._managed.was_resumed = resumed, True, True
+            self._managed.id, self._managed.counts = resumed, True
         return self._managed
 
     def _acknowledge(self, _: AcknowledgementRequested | None) -> None:

@@ -17,9 +17,11 @@ from collections.abc import Collection
 from typing import Protocol
 
 from gateway.stream.budget import Budget, IncompleteElement, OverBudget, Skipping
+from gateway.stream.codec_states import TRANSITIONS, CodecMove, CodecState
 from gateway.stream.expat import XMLChecker
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, ClosingTag, Count, search
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
+from gateway.stream.lives import after
 from gateway.stream.scope import Scope
 from gateway.xmpp.addresses import Address, Respelled, readable_part, with_domain
 from gateway.xmpp.elements import Element, Oversized, TreeReader, unescape
@@ -82,6 +84,7 @@ _TYPE: dict[bytes, str | None] = {
 }
 _TYPE[b""] = None
 _NO_SCOPE = Scope("root", {}, None)
+_ROOT, _CHILDREN = CodecState.ROOT, CodecState.CHILDREN  # looked up once, not with every read
 _FORGET_AFTER = 1 << 20  # bytes
 
 
@@ -112,11 +115,8 @@ class Codec:
         self._under_way: IncompleteElement | None = None
         self._skipping: Skipping | None = None  # instead of `_under_way`
         self._scope = _NO_SCOPE
-        self._rooted = False
+        self._state = CodecState.ROOT
         self._known: RootTag | Element | None = None  # to be returned before anything else
-        self._ended = False
-        self._raised = False  # the fault
-        self._discards = False
         self._closing_tag = ClosingTag(b"stream:stream")
 
     @property
@@ -126,10 +126,9 @@ class Codec:
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire. `take` raises their faults in their turn."""
-        if self._ended:
-            return
-        if self._fault is not None or self._discards:
-            self._closing_tag.look_at(data)
+        if self._fault is not None or (self._state is not _CHILDREN and self._state is not _ROOT):
+            if self._state is not CodecState.ENDED:
+                self._closing_tag.look_at(data)
             return
         if not (self._buffer or self._known or self._skipping) and self._is_known(data):
             return
@@ -147,7 +146,7 @@ class Codec:
 
     def _is_known(self, data: bytes) -> bool:
         """Return whether these bytes need no check, because they were read before, as a whole."""
-        if self._rooted:
+        if self._state is _CHILDREN:
             self._known = known_word(data, self._scope.start_tag, self.budget)
         elif opening := known_opening(data, self.budget):
             self._begin(opening)
@@ -189,9 +188,9 @@ class Codec:
         A fault that has been raised stays, because behind it no closing tag can be recognised. One that has not been
         raised yet is dropped together with everything else.
         """
-        if self._ended or self._raised:
+        self._move(CodecMove.DISCARD)
+        if self._state is not CodecState.CLOSING_TAG:
             return
-        self._discards = True
         ahead = ClosingTag(self._closing_tag.name)
         ahead.look_at(bytes(self._buffer[self._position :]))
         self._closing_tag.is_found |= ahead.is_found
@@ -205,29 +204,38 @@ class Codec:
         During negotiation they are taken one at a time, because each may change how the next is read.
         """
         items: list[Item] = []
-        if self._ended:
-            return items
-        if self._discards:
-            self._ended = self._closing_tag.is_found
-            return [STREAM_END] if self._ended else []
+        if self._state is not _CHILDREN and self._state is not _ROOT:
+            return self._take_end()
         try:
-            if not self._rooted:
+            if self._state is _ROOT:
                 self._look_for_root()
             if self._known is not None:
                 items.append(self._known)
                 self._known = None
-                if self._ended:
+                if self._state is CodecState.ENDED:
                     items.append(STREAM_END)
-            if self._rooted and len(items) != at_most and self._is_worth_a_look():
+            if self._state is _CHILDREN and len(items) != at_most and self._is_worth_a_look():
                 self._take_elements(items, at_most)
         except OverBudget as fault:
             self._skip(items, fault)
         except StreamError as fault:
             self._fault = fault
         if not items and self._fault is not None:
-            self._raised = True
+            self._move(CodecMove.RAISE)
             raise self._fault
         return items
+
+    def _take_end(self) -> list[Item]:
+        """Return the end of a stream of which nothing else is read, if it has come; raise the fault again, if any."""
+        if self._state is CodecState.CLOSING_TAG and self._closing_tag.is_found:
+            self._move(CodecMove.END)
+            return [STREAM_END]
+        if self._state is CodecState.FAULTY and self._fault is not None:
+            raise self._fault
+        return []
+
+    def _move(self, move: CodecMove) -> None:
+        self._state = after(TRANSITIONS, self._state, move)
 
     # -- the root ----------------------------------------------------------------------------------------------------
 
@@ -238,12 +246,13 @@ class Codec:
             self.budget.check_size(len(buffer))
         else:
             self._begin(opening)
-            self._ended = opening.ends
+            if opening.ends:
+                self._move(CodecMove.END)
             self._buffer = buffer[opening.size :]
             self._offset = opening.size
 
     def _begin(self, opening: Opening) -> None:
-        self._rooted = True
+        self._move(CodecMove.BEGIN)
         self._known = opening.root
         self._scope = opening.scope
         self._closing_tag.name = opening.scope.name.encode()
@@ -278,7 +287,7 @@ class Codec:
             self._may_borrow = self._scope.may_be_borrowed_from(buffer)
         may_borrow = self._may_borrow
         try:
-            while len(items) != at_most and not self._ended:
+            while len(items) != at_most and self._state is _CHILDREN:
                 self._position = _WHITESPACE.match(buffer, self._position).end()  # type: ignore[union-attr]  # it always matches
                 if self._position >= passed:
                     self.budget.check_size(len(buffer) - self._position)
@@ -347,7 +356,7 @@ class Codec:
         tag = _STANZA_TAG.match(buffer, position, passed)
         if tag is None:
             if _END_TAG.match(buffer, position, passed):
-                self._ended = True
+                self._move(CodecMove.END)
                 return STREAM_END
             _refuse_text(buffer, position)
             end = UNUSUAL
@@ -440,12 +449,12 @@ class Codec:
 
     def rest(self) -> None:
         """Drop the parser while the stream is idle, unless something is half read, which only this parser knows."""
-        if self._rooted and not (self._ended or self._buffer or self._fault or self._skipping):
+        if self._state is _CHILDREN and not (self._buffer or self._fault or self._skipping):
             self._checker.rest(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
 
     def _renew_judge(self) -> None:
-        start_tag = self._scope.start_tag if self._rooted else b""
+        start_tag = self._scope.start_tag if self._state is not _ROOT else b""
         self._checker, self._offset = XMLChecker(), len(start_tag)
         self._checker.most_attributes = self.budget.attributes
         for known in (start_tag, bytes(self._buffer)):

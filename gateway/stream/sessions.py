@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,14 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
 
 
+class PeerReading(StrEnum):
+    """Whether the other side was reading when a connection ended."""
+
+    READ = "it was reading"
+    STUCK = "it was reading nothing"
+    STALLED = "it had read nothing for too long, so we cut the connection"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ending:
     """How a connection ended."""
@@ -26,8 +35,7 @@ class Ending:
     closed: bool = False  # the other side has closed its stream
     error: StreamCondition | None = None  # the error with which it did so
     answered: bool = False  # it ended the connection properly, after we had closed our stream
-    stalled: bool = False  # it read nothing for too long, and we cut the connection
-    stuck: bool = False  # it was reading nothing when the connection was lost
+    reading: PeerReading = PeerReading.READ
 
     @property
     def closed_properly(self) -> bool:
@@ -37,11 +45,11 @@ class Ending:
     @property
     def is_theirs(self) -> bool:
         """Return whether the other side ended the stream, or the connection broke while it was still reading."""
-        return self.error is not None or not (self.stalled or self.stuck or self.answered)
+        return self.error is not None or (self.reading is PeerReading.READ and not self.answered)
 
 
 def ending_of(
-    stream: Stream, reason: str, *, answered: bool = False, stalled: bool = False, stuck: bool = False
+    stream: Stream, reason: str, *, answered: bool = False, reading: PeerReading = PeerReading.READ
 ) -> Ending:
     """Return how the connection of this stream has ended, or would if it ended now."""
     return Ending(
@@ -49,8 +57,7 @@ def ending_of(
         closed=stream.closed_by_them,
         error=stream.their_error,
         answered=answered,
-        stalled=stalled,
-        stuck=stuck,
+        reading=reading,
     )
 
 

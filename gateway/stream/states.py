@@ -4,6 +4,9 @@ A stream waits for the other side's header, negotiates features (with a restart 
 leads back to the header), is established once stanzas may pass, and closes. Anything that is not in the table is an
 error. Stanzas have no cell during negotiation, so they are always answered with `not-authorized`.
 
+A stream that the other side has closed is ANSWERING if its owner has promised the last answers to come: we read nothing
+more, and still send, until our own closing tag ends the stream.
+
 CLOSING and DISCARDING are states of our side only: we have sent our closing tag, so nothing more may be sent (§4.4). In
 CLOSING the stream accepts what the other side had already sent, until its closing tag or the end of the connection. In
 DISCARDING it only looks for that closing tag and drops everything else: after an error, or before stanzas could pass.
@@ -20,6 +23,7 @@ class State(StrEnum):
     AWAITING_HEADER = "awaiting header"
     NEGOTIATING = "negotiating"
     ESTABLISHED = "established"
+    ANSWERING = "answering"
     CLOSING = "closing"
     DISCARDING = "discarding"
     CLOSED = "closed"
@@ -35,6 +39,7 @@ class Move(StrEnum):
     COMPLETE = "negotiation complete"
     CLOSE = "we close"
     FAIL = "we close with an error"
+    ANSWER = "they close, before the last answers"
     CLOSED = "they close"
 
 
@@ -58,7 +63,12 @@ TRANSITIONS: dict[State, dict[Move, State]] = {
         Move.STANZA: State.ESTABLISHED,
         Move.CLOSE: State.CLOSING,
         Move.FAIL: State.DISCARDING,
+        Move.ANSWER: State.ANSWERING,
         Move.CLOSED: State.CLOSED,
+    },
+    State.ANSWERING: {
+        Move.CLOSE: State.CLOSED,
+        Move.FAIL: State.CLOSED,
     },
     State.CLOSING: {
         Move.ELEMENT: State.CLOSING,

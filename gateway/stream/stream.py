@@ -47,7 +47,10 @@ _TOGETHER = 4096  # bytes; appending to much more, again and again, would take q
 _FEATURES = (STREAMS, "features")
 # Errors for which the other side is not to blame: what it had already sent is accepted.
 _NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
-_OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED})
+_OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED, State.ANSWERING})
+# Looked up once, not with every read.
+_AWAITING_HEADER, _NEGOTIATING, _ESTABLISHED = State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED
+_ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
 
 
 class Stream:
@@ -66,14 +69,12 @@ class Stream:
         self._offered: Element | None = None
         self._out: list[Output] = []
         self._codec = self._new_codec()
-        self._lacking = self._new_lacking()
-        self._is_refused_at_once = False  # with an error that has no header
+        self._lacking = self._new_lacking()  # kept after their header only if that was lacking
         self._unread: list[Item] = []  # taken from the codec, but must wait
         self._header_sent = False
         self._suspended_by: StreamFeature[Any] | None = None
         self._due: list[Callable[[Any], Step]] = []  # until the stream is ready for them
         self.ends_later = False  # the owner calls `finish` once everything that the other side asked is answered
-        self.end_waits = False  # their closing tag has come, and ours waits for `finish`
 
     # -- called by the owner -----------------------------------------------------------------------------------------
 
@@ -84,7 +85,8 @@ class Stream:
 
     def received(self, data: bytes) -> list[Output]:
         """Take bytes from the wire."""
-        if self.state is State.CLOSED or self.end_waits:
+        state = self.state
+        if state is _CLOSED or state is _ANSWERING:
             return []
         if self._lacking is not None:
             data = self._lacking.completed(data)
@@ -117,8 +119,8 @@ class Stream:
 
     def finish(self) -> list[Output]:
         """Close our side too, after the other side has closed its own and has got every answer."""
-        if self.end_waits:
-            self._guard(self._end)
+        if self.state is _ANSWERING:
+            self._close(None)
         return self._drained()
 
     def rest(self) -> None:
@@ -134,12 +136,12 @@ class Stream:
     @property
     def is_established(self) -> bool:
         """Return whether stanzas may be sent and are expected."""
-        return self.state is State.ESTABLISHED
+        return self.state is _ESTABLISHED or self.state is _ANSWERING
 
     @property
     def closed_by_them(self) -> bool:
         """Return whether nothing more can come: they have closed the stream, or broken it beyond reading."""
-        return self.state is State.CLOSED or self.end_waits
+        return self.state is _CLOSED or self.state is _ANSWERING
 
     @property
     def offered(self) -> Element | None:
@@ -159,11 +161,11 @@ class Stream:
             self._guard(self._read_all)  # their closing tag may already be here
 
     def _read_all(self) -> None:
-        while self._suspended_by is None and self.state is not State.CLOSED and not self.end_waits:
+        while self._suspended_by is None and (state := self.state) is not _CLOSED and state is not _ANSWERING:
             if self._due and self._is_ready:
                 self._take(self._due.pop(0)(self.facts))
                 continue
-            flowing = self.state not in (State.AWAITING_HEADER, State.NEGOTIATING)
+            flowing = state is not _AWAITING_HEADER and state is not _NEGOTIATING
             items, self._unread = self._unread or self._codec.take(-1 if flowing else 1), []
             if not items:
                 return
@@ -224,10 +226,9 @@ class Stream:
                 self._element_received(item)
 
     def _header_received(self, header: StreamHeader) -> None:
-        lacking, self._lacking = self._lacking, None
-        if lacking is not None and lacking.is_lacking:
-            self._is_refused_at_once = True
+        if self._is_refused_at_once:
             return
+        self._lacking = None
         if self.header is not None:
             check_same(self.header, header)
         self.header = header
@@ -246,6 +247,11 @@ class Stream:
                 self._take(step, feature)
                 return
         self._begin()
+
+    @property
+    def _is_refused_at_once(self) -> bool:
+        """Return whether an error came in place of their header."""
+        return self._lacking is not None and self._lacking.is_lacking
 
     def _begin(self) -> None:
         """Begin with the features, once both headers are there."""
@@ -289,12 +295,8 @@ class Stream:
     def _closed_by_other_side(self) -> None:
         self._out.append(StreamClosed())
         if self.ends_later and self.is_established:
-            self.end_waits = True
-        else:
-            self._end()
-
-    def _end(self) -> None:
-        self.end_waits = False
+            self._move(Move.ANSWER)
+            return
         if self.is_open:
             self._announce_closing()
             self._send_raw(_CLOSING_TAG)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.federation.delivery import StreamEnd
+from gateway.federation.delivery import Headway, StreamEnd
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.stanzas import Stanza
 from tests.interop.clients import attached
@@ -70,7 +70,7 @@ class Session(PlainSession):
         """The stream ends, and none of these, which were sent, was acknowledged."""
         stanzas = [world.sent[number] for number in returned]
         assert self.user is not None
-        self.user.ended(StreamEnd(reason="it broke", in_vain=True, returned={PAIR: stanzas}))
+        self.user.ended(StreamEnd(reason="it broke", headway=Headway.IN_VAIN, unacknowledged={PAIR: stanzas}))
 
 
 class Managed(Routes):

@@ -70,7 +70,9 @@ class Watcher(typing.Protocol):
     def left(self, connection: StreamProtocol) -> None: ...
 
 
-_NEGOTIATING = Life.NEGOTIATING  # looked up once, not with every read
+# Looked up once, not with every read.
+_NEGOTIATING = Life.NEGOTIATING
+_ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
 
 
 class StreamProtocol(Protocol):
@@ -180,8 +182,7 @@ class StreamProtocol(Protocol):
             self._ended_because or self._securing.in_words(reason),
             # The peer's system ends a connection properly only if everything that had arrived was read.
             answered=self.life is Life.CLOSE_SENT and reason.check(ConnectionDone) is not None,
-            stalled=self._stall.has_stalled,
-            stuck=self._stall.is_stuck,
+            reading=self._stall.reading,
         )
         self._move(Move.LOSE)
         self._stop_writing()
@@ -271,9 +272,9 @@ class StreamProtocol(Protocol):
         stream = self.stream
         if self.life is _NEGOTIATING and stream.is_established:
             self._established()
-        if stream.end_waits:
+        if stream.state is _ANSWERING:
             self._answer_and_end()
-        if stream.state is State.CLOSED:
+        if stream.state is _CLOSED:
             self._end()  # only after our own closing tag is written
 
     def _stanzas_received(self, session: Session, received: StanzasReceived) -> None:

@@ -7,6 +7,7 @@ from weakref import proxy
 
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.stream.sessions import PeerReading
 from gateway.timing.timers import Timer
 
 STUCK_SECONDS = 1.0
@@ -39,6 +40,13 @@ class StallWatch:
         """Return whether the other side has read nothing for a while, or read nothing when the connection was cut."""
         is_waiting = self._timer.is_running and self._clock.seconds() - self._since >= STUCK_SECONDS
         return self.has_stalled or is_waiting
+
+    @property
+    def reading(self) -> PeerReading:
+        """Return whether the other side is reading, or was when the connection was cut."""
+        if self.has_stalled:
+            return PeerReading.STALLED
+        return PeerReading.STUCK if self.is_stuck else PeerReading.READ
 
     def write_paused(self) -> None:
         """Note that the other side reads nothing for now."""

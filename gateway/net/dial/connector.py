@@ -22,7 +22,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, Dialled, dial
-from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite, terms_at
+from gateway.net.dial.tries import AddressTry, Shown, TryEnding, at_last, at_once, is_definite, terms_at
 from gateway.net.dial.underway import MOST_UNDERWAY, StreamsUnderway
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
@@ -406,9 +406,15 @@ def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled[StreamP
         verdict=record.verdict,
         their_error=narrator.their_error,
         by_them=narrator.was_left,
-        proved=facts.remote is not None and facts.certificate_proves(facts.remote),
-        broke_tls="starttls" in facts.tried and not facts.encrypted and not this.in_clear,
-        external_failed=narrator.external_failed,
-        dialback_failed=narrator.dialback_failed,
+        shown=_shown(this, facts),
+        failed=narrator.failed,
         untried=dialled.untried,
     )
+
+
+def _shown(this: AddressTry, facts: ServerFacts) -> Shown:
+    """Return how far TLS came, and what the other server proved by it."""
+    if facts.remote is not None and facts.certificate_proves(facts.remote):
+        return Shown.DOMAIN
+    is_broken = "starttls" in facts.tried and not facts.encrypted and not this.in_clear
+    return Shown.BROKEN_TLS if is_broken else Shown.NOTHING

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from gateway.net.dns.targets import Target
 from gateway.notices.attempts.verdicts import Verdict
@@ -35,6 +36,14 @@ class AddressTry:
     why: str = "trying its next server"
 
 
+class Shown(StrEnum):
+    """How far TLS came with a server, and what the server proved by it."""
+
+    NOTHING = "nothing"
+    BROKEN_TLS = "STARTTLS was agreed on, but the handshake never ended"
+    DOMAIN = "its certificate proves the domain"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TryEnding:
     """How an attempt ended that had reached a server."""
@@ -42,10 +51,8 @@ class TryEnding:
     verdict: Verdict
     their_error: StreamCondition | None = None  # the stream error with which the server ended the stream
     by_them: bool = False  # they closed the stream, or cut the connection
-    proved: bool = False  # their certificate proves the domain
-    broke_tls: bool = False  # STARTTLS was agreed on, but the handshake never ended
-    external_failed: bool = False  # our certificate was refused, or was being checked when the stream ended
-    dialback_failed: bool = False  # our dialback was refused
+    shown: Shown = Shown.NOTHING
+    failed: frozenset[Means] = frozenset()  # our proofs that were refused, or in doubt when the stream ended
     untried: tuple[str, ...] = ()  # further addresses of the same target
 
 
@@ -62,7 +69,7 @@ def terms_at(target: Target, terms: Terms) -> Terms:
 
 def is_definite(ending: TryEnding) -> bool:
     """Return whether the domain itself has decided, so that its other servers need not be tried."""
-    return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
+    return ending.verdict is Verdict.CLOSED_BY_US or (ending.shown is Shown.DOMAIN and ending.their_error in DECISIONS)
 
 
 def at_once(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
@@ -70,7 +77,8 @@ def at_once(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
     terms = failed.terms
     if ending.their_error in _WHATEVER_THE_PROOF:
         return ()
-    if not (ending.external_failed and ending.by_them) or ending.dialback_failed or not terms.allow(Means.DIALBACK):
+    is_external = Means.EXTERNAL in ending.failed and Means.DIALBACK not in ending.failed
+    if not (is_external and ending.by_them and terms.allow(Means.DIALBACK)):
         return ()
     others = tuple(means for means in terms.means if means not in BY_CERTIFICATE)
     if terms.required is not None:
@@ -87,7 +95,7 @@ def at_last(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
     if ending.untried:
         elsewhere = replace(failed.target, addresses=ending.untried)
         tries.append(replace(failed, target=elsewhere, why="trying another address of the same server"))
-    if ending.broke_tls and may_be_in_clear(failed.terms):
+    if ending.shown is Shown.BROKEN_TLS and may_be_in_clear(failed.terms):
         why = "trying again without TLS, because the handshake failed and require_tls = false"
         tries.append(replace(failed, in_clear=True, why=why))
     return tries

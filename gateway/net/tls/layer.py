@@ -24,11 +24,16 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 from gateway.net.tls.records import RECORD_BYTES, read_records
+from gateway.net.tls.states import TRANSITIONS, TLSMove, TLSState
 from gateway.net.tls.transport import ITCPStream
+from gateway.stream.lives import after
 
 _APPLICATION_DATA = b"\x17\x03\x03"  # the start of a record of it; its length follows (RFC 8446 §5.2)
 _OWN_WORDS = 4096  # more than TLS itself usually sends at a time
 _RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
+_HANDSHAKE, _OPEN = TLSState.HANDSHAKE, TLSState.OPEN  # looked up once, not with every read
+_SENDING = (TLSState.OPEN, TLSState.THEY_ENDED)
+_UNHEARD = (TLSState.THEY_ENDED, TLSState.ENDED, TLSState.BROKEN_OFF)
 
 
 class TLSLayer:
@@ -36,19 +41,30 @@ class TLSLayer:
 
     def __init__(self, transport: ITCPStream, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
         """`connection` is that of our side and has not begun; `write` sends its output."""
-        self.is_established = False
-        self.has_ended = False  # the other side sends nothing more, or nothing that could be read
+        self._state = TLSState.HANDSHAKE
         self._transport = transport
         self._connection = connection
         self._write = write
         self._early: list[bytes] = []  # written before the handshake was done
         self._error: SSL.Error | None = None
-        self._is_closing = False
         self._may_answer = False  # TLS itself may have an answer to what has come since it last sent something
 
     def getHandle(self) -> SSL.Connection:
         """Return OpenSSL's connection, as Twisted's transports under TLS do."""
         return self._connection
+
+    @property
+    def is_established(self) -> bool:
+        """Return whether the handshake was completed."""
+        return self._state is not _HANDSHAKE and self._state is not TLSState.BROKEN_OFF
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the other side sends nothing more, or nothing that could be read."""
+        return self._state is not _OPEN and self._state in _UNHEARD
+
+    def _move(self, move: TLSMove) -> None:
+        self._state = after(TRANSITIONS, self._state, move)
 
     def begin(self) -> None:
         """Start the handshake, as the initiating side."""
@@ -62,14 +78,17 @@ class TLSLayer:
 
         Answers of TLS itself wait for the next `write` or `flush`.
         """
-        if self.has_ended:
+        state = self._state
+        if state is not _OPEN and state in _UNHEARD:
             return b""
         self._connection.bio_write(data)
-        self._may_answer = not (self.is_established and _is_one_record(data))
-        if not self.is_established:
+        if state is _HANDSHAKE:
+            self._may_answer = True
             self._shake_hands()
-        if not self.is_established:
-            return b""
+            if not self.is_established:
+                return b""
+        else:
+            self._may_answer = not _is_one_record(data)
         decrypted = self._decrypted()
         if not decrypted:
             # A record without content for the stream belongs to TLS itself, perhaps a request for new keys (RFC 8446
@@ -85,7 +104,7 @@ class TLSLayer:
         except SSL.Error as error:
             self._fail(error)
         else:
-            self.is_established = True
+            self._move(TLSMove.COMPLETE)
             early, self._early = self._early, []
             for data in early:
                 self._encrypt(data)
@@ -95,14 +114,14 @@ class TLSLayer:
         try:
             read_records(self._connection, pieces)
         except SSL.ZeroReturnError:
-            self.has_ended = True
+            self._move(TLSMove.THEY_END)
         except SSL.Error as error:
             self._fail(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _fail(self, error: SSL.Error) -> None:
         """End TLS after a failure: send its alert, and nothing more."""
-        self.has_ended = self._is_closing = True
+        self._move(TLSMove.FAIL)
         self._error = error.with_traceback(None)  # its frames would refer to us
         self._send()
 
@@ -118,11 +137,9 @@ class TLSLayer:
 
     def write(self, data: bytes) -> None:
         """Encrypt and send; bytes written during the handshake follow it."""
-        if self._is_closing:
-            return
-        if self.is_established:
+        if self._state in _SENDING:
             self._encrypt(data)
-        else:
+        elif self._state is _HANDSHAKE:
             self._early.append(data)
 
     def _encrypt(self, data: bytes) -> None:
@@ -154,19 +171,20 @@ class TLSLayer:
 
     def loseConnection(self) -> None:
         """Say that nothing more is sent, and end TCP when the other side has said so, too."""
-        if not self._is_closing:
-            self._is_closing = True
+        if self._state is _HANDSHAKE or self._state in _SENDING:
             try:
                 self._connection.shutdown()
             except SSL.Error:
-                self.has_ended = True  # there is nobody to send it to
+                self._move(TLSMove.FAIL)  # there is nobody to send it to
+            else:
+                self._move(TLSMove.WE_END)
             self._send()
         if self.has_ended:
             self._transport.loseConnection()
 
     def abortConnection(self) -> None:
         """Cut it."""
-        self.has_ended = self._is_closing = True
+        self._move(TLSMove.FAIL)
         self._transport.abortConnection()
 
     def pauseProducing(self) -> None:

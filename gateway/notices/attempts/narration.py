@@ -80,9 +80,7 @@ class Narrator:
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # the stream error with which the other side ended the stream
         self.our_error: StreamCondition | None = None  # with which we ended the stream
-        self.closed_properly = False
-        self.external_failed = False  # our certificate was refused, or was being checked when the stream ended
-        self.dialback_failed = False  # our dialback was refused
+        self.failed: frozenset[Means] = frozenset()  # our proofs that were refused, or in doubt when the stream ended
         self._refusal = ""  # why the last proof failed, in the other side's words; until another succeeds
         self._was_ended_by_us = False
         self._answered_keys = False
@@ -142,7 +140,7 @@ class Narrator:
         """Return how another connection between the two failed, if a dialback key waits to be verified on it."""
         if self._connection is None or self._elsewhere is None:
             return ""
-        concerns = self._is_asserting or self._is_checking or self.dialback_failed
+        concerns = self._is_asserting or self._is_checking or Means.DIALBACK in self.failed
         return self._elsewhere.said(self.log) if concerns else ""
 
     @property
@@ -158,7 +156,7 @@ class Narrator:
         facts = self._facts if self._connection is not None else None
         trying = facts.conversation if isinstance(facts, NegotiatedFacts) else None
         if isinstance(trying, Trying) and trying.by.means is Means.EXTERNAL:
-            self.external_failed = True
+            self.failed |= {Means.EXTERNAL}
 
     def lost(self, reason: str) -> None:
         """Record that the connection is gone."""
@@ -215,7 +213,7 @@ class Narrator:
             return ", while it was checking our dialback key"
         if self._is_checking:
             return ", while we were asking its domain about its dialback key"
-        return ", while it was checking our certificate" if self.external_failed else ""
+        return ", while it was checking our certificate" if Means.EXTERNAL in self.failed else ""
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -272,7 +270,7 @@ class Narrator:
             self.log.further_pair(verified.pair, told, ok=True, proofs=proofs)
 
     def _proof_failed(self, failed: ProofFailed) -> None:
-        self.external_failed = self.external_failed or failed.means is Means.EXTERNAL
+        self.failed |= {failed.means}
         told = f"by {failed.means} refused ({failed.condition}{_said(failed.text)})"
         self._refusal = f"proof {told}"
         self._refused(told)
@@ -280,7 +278,7 @@ class Narrator:
     def _pair_refused(self, refused: PairRefused) -> None:
         told = f"refused ({refused.condition}{_said(refused.text)})"
         if self.log.is_open:
-            self.dialback_failed = True
+            self.failed |= {Means.DIALBACK}
             self.last_error = "; ".join(filter(None, (refused_in_words(refused), self._said_elsewhere())))
             self._refused(f"by dialback {told}")
         else:
@@ -319,7 +317,6 @@ class Narrator:
     def _closing(self, closing: CloseTransport) -> None:
         error = closing.error
         if error is None:
-            self.closed_properly = not self.last_error
             return
         self._was_ended_by_us = True
         self.our_error = error.condition

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from gateway.federation.broken_streams import ATTEMPT_SECONDS, PAUSES, RESUME_SECONDS, BrokenStream, BrokenStreams
 from gateway.federation.delivery import DeliveryFailed
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.facts import Resumable
+from gateway.stream.facts import Resumable, Role
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
@@ -45,7 +45,8 @@ class ResumableHarness:
         acknowledgements.handled(5)
         acknowledgements.add(stanzas, 1)
         routes = {PAIR: self.take_back, SECOND: self.take_back}
-        return BrokenStream(PAIR, "mantua", acknowledgements, routes, is_ours=is_ours, bidirectional=bidirectional)
+        role = Role.INITIATING if is_ours else Role.RECEIVING
+        return BrokenStream(PAIR, "mantua", acknowledgements, routes, role=role, bidirectional=bidirectional)
 
     def breaks(self, broken: BrokenStream) -> None:
         self.streams.expect(broken)

@@ -21,6 +21,7 @@ from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import OutboxLimits
+from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.stanzas import Stanza
@@ -176,10 +177,11 @@ class Story(KeptRouteHarness):
         left = list(stream.written)
         if self.chance.random() < 0.6 and self.broken is None:
             self.broken, self.broke_at = (left, self.handled), self.clock.seconds()
-            stream.ends(in_doubt={PAIR: left}, resuming=True)
+            stream.ends(unacknowledged={PAIR: left}, resuming=True)
         else:
             self.unheard |= {str(each.id) for each in left[: self.handled]}
-            stream.ends(returned={PAIR: left}, theirs=self.chance.random() < 0.2)
+            made = Break.THEIRS if self.chance.random() < 0.2 else Break.OTHER
+            stream.ends(unacknowledged={PAIR: left}, made=made)
 
     def opens(self) -> None:
         """The attempt that is under way succeeds or fails, after the outcome of a broken stream is known."""
@@ -341,7 +343,7 @@ def test_what_comes_back_while_no_stream_can_be_had_does_not_wait_for_the_next_a
     harness.send(*messages(0))
     stream = harness.opened()
     left = [stanza(ASKED.format(id=1)), stanza(PRESENCE.format(id=2))]
-    stream.ends(in_doubt={PAIR: left}, resuming=True)
+    stream.ends(unacknowledged={PAIR: left}, resuming=True)
     harness.refused()
     harness.pass_(15)
     harness.refused()
@@ -358,7 +360,7 @@ def test_a_request_in_doubt_is_not_answered_because_of_an_earlier_break(harness:
     harness.pass_(KEPT.answer_seconds - 1)
     harness.send(ASKED.format(id=1))
     stream = harness.opened()
-    stream.breaks(in_doubt={PAIR: [*stream.written]}, resuming=True)
+    stream.breaks(unacknowledged={PAIR: [*stream.written]}, resuming=True)
     harness.pass_(2)
     assert not [each for each in harness.heard() if "error" in each]
 
@@ -376,7 +378,7 @@ def test_what_was_written_before_a_slow_stream_made_others_wait_on_the_disk_goes
     harness.clock.advance(OVERDUE_SECONDS)
     assert harness.kept == 4
     left = [*stream.written]
-    stream.breaks(in_doubt={PAIR: left}, resuming=True)
+    stream.breaks(unacknowledged={PAIR: left}, resuming=True)
     assert stream.user is not None
     stream.user.take_back(left[1:])
     harness.heard()

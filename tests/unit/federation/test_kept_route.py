@@ -16,6 +16,7 @@ from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import KeptStanza, OutboxLimits
+from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.addresses import DomainPair
@@ -64,7 +65,8 @@ class Stream(plain.Session):
     def breaks(self, **how: object) -> None:
         """It breaks, and gives back what was not acknowledged."""
         left = self.written if self.is_managed else []
-        self.ends(returned={PAIR: left} if left and "in_doubt" not in how else {}, theirs=True, **how)
+        how.setdefault("unacknowledged", {PAIR: left} if left else {})
+        self.ends(made=Break.THEIRS, **how)
 
 
 class KeptRouteHarness(plain.RouteHarness):
@@ -369,7 +371,7 @@ def test_a_resumed_stream_settles_what_arrived_and_sends_the_rest_before_what_ca
     stream.acknowledges(1)
     harness.send(*messages(2, 3))
     two, three = stream.written
-    stream.breaks(in_doubt={PAIR: [two, three]}, resuming=True)
+    stream.breaks(unacknowledged={PAIR: [two, three]}, resuming=True)
     harness.send(*messages(4))
     assert harness.kept == 3, "what is in doubt survives a crash"
     assert stream.user is not None

@@ -175,7 +175,7 @@ def test_a_further_pair_that_is_refused_fails_alone(harness: OutboundHarness) ->
     assert harness.heard == ["internal-server-error for the pair: dialback for more.ours.test was refused (invalid)"]
     assert harness.session.is_usable
     harness.line.closes()
-    assert harness.session.narrator.closed_properly  # the refusal has nothing to do with that
+    assert not harness.session.narrator.last_error  # the refusal has nothing to do with that
 
 
 def test_a_stream_that_left_a_further_pair_without_an_answer_gets_no_other(harness: OutboundHarness) -> None:

@@ -22,6 +22,7 @@ from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import QueueSpace
 from gateway.routing.policy import DomainRule, Domains
+from gateway.stream.sessions import PeerReading
 from gateway.routing.router import Router
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import Stanza
@@ -368,7 +369,7 @@ def test_what_was_held_for_the_stream_takes_the_next_one(harness: RouteHarness) 
 def test_what_was_returned_goes_first(harness: RouteHarness) -> None:
     harness.send(*messages(1))
     session = harness.opened()
-    session.ends(returned={PAIR: [stanza(text) for text in messages(1)]})
+    session.ends(unacknowledged={PAIR: [stanza(text) for text in messages(1)]})
     harness.send(*messages(2))
     harness.opened()
     assert harness.log == ["open", "write 1", "open", "write 1 2"]
@@ -400,7 +401,7 @@ def test_what_a_stalled_stream_left_waiting_is_bounced(harness: RouteHarness) ->
     session = harness.opened()
     session.full = Deferred()
     harness.send(*messages(2))
-    session.ends(stalled=True, stuck=True)
+    session.ends(reading=PeerReading.STALLED)
     assert harness.log == ["open", "write 1", f"we get error 2 {TIMEOUT}"]
 
 

@@ -10,26 +10,29 @@ from gateway.stream.states import TRANSITIONS, Move, State
 
 # The table as a person reads it: rows are states, columns are moves, '-' is an error.
 DIAGRAM = """
-                 their   an element     a       a        negotiation  we     we close       they
-                 header  of a feature   stanza  restart  complete     close  with an error  close
-awaiting header  neg     -              -       -        -            dis    dis            closed
-negotiating      -       neg            -       await    est          dis    dis            closed
-established      -       est            est     -        -            clo    dis            closed
-closing          -       clo            clo     -        -            -      closed         closed
-discarding       dis     dis            dis     -        -            -      closed         closed
-closed           -       -              -       -        -            -      -              -
+                 their   an element     a       a        negotiation  we     we close       they close,  they
+                 header  of a feature   stanza  restart  complete     close  with an error  answers due  close
+awaiting header  neg     -              -       -        -            dis    dis            -            closed
+negotiating      -       neg            -       await    est          dis    dis            -            closed
+established      -       est            est     -        -            clo    dis            ans          closed
+answering        -       -              -       -        -            closed closed         -            -
+closing          -       clo            clo     -        -            -      closed         -            closed
+discarding       dis     dis            dis     -        -            -      closed         -            closed
+closed           -       -              -       -        -            -      -              -            -
 """
 SHORT = {
     "await": State.AWAITING_HEADER,
     "neg": State.NEGOTIATING,
     "est": State.ESTABLISHED,
+    "ans": State.ANSWERING,
     "clo": State.CLOSING,
     "dis": State.DISCARDING,
     "closed": State.CLOSED,
     "-": None,
 }
 COLUMNS = [
-    Move.HEADER, Move.ELEMENT, Move.STANZA, Move.RESTART, Move.COMPLETE, Move.CLOSE, Move.FAIL, Move.CLOSED,
+    Move.HEADER, Move.ELEMENT, Move.STANZA, Move.RESTART, Move.COMPLETE, Move.CLOSE, Move.FAIL, Move.ANSWER,
+    Move.CLOSED,
 ]  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def test_every_state_is_reached_and_every_stream_can_end() -> None:
 
 
 def test_nothing_leads_back_to_an_open_stream() -> None:
-    still_open = {State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED}
+    still_open = {State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED, State.ANSWERING}
     for state in set(State) - still_open:
         assert not reachable(state) & still_open
 

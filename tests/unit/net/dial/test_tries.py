@@ -9,6 +9,7 @@ import pytest
 from gateway.net.dial.tries import (
     DECISIONS,
     AddressTry,
+    Shown,
     TryEnding,
     at_last,
     at_once,
@@ -25,19 +26,21 @@ from gateway.xmpp.errors import StreamCondition
 TARGET = Target(host="a.test", port=5269, tls="starttls", addresses=("192.0.2.1", "192.0.2.2"), source="srv")
 BOTH = AddressTry(target=TARGET, terms=Terms())
 STRICT = AddressTry(target=TARGET, terms=Terms(means=(Means.EXTERNAL,)))
+OURS = frozenset({Means.EXTERNAL})
+BOTH_PROOFS = frozenset({Means.EXTERNAL, Means.DIALBACK})
 OPPORTUNISTIC = AddressTry(target=TARGET, terms=Terms(require_tls=False))
 
 
 @pytest.mark.parametrize("condition", StreamCondition)
 @pytest.mark.parametrize("proved", [False, True])
 def test_only_who_has_proved_to_be_the_domain_decides_for_it(condition: StreamCondition, proved: bool) -> None:
-    ending = TryEnding(verdict=Verdict.CLOSED_BY_PEER, their_error=condition, proved=proved)
+    ending = TryEnding(verdict=Verdict.CLOSED_BY_PEER, their_error=condition, shown=Shown.DOMAIN if proved else Shown.NOTHING)
     assert is_definite(ending) == (proved and condition in DECISIONS)
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict.is_failure])
 def test_no_verdict_alone_is_the_domains_decision(verdict: Verdict) -> None:
-    assert not is_definite(TryEnding(verdict=verdict, proved=True))
+    assert not is_definite(TryEnding(verdict=verdict, shown=Shown.DOMAIN))
 
 
 def test_nothing_follows_when_we_end_it_ourselves() -> None:
@@ -45,7 +48,7 @@ def test_nothing_follows_when_we_end_it_ourselves() -> None:
 
 
 def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certificate() -> None:
-    ending = TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True)
+    ending = TryEnding(verdict=Verdict.PROOF_REFUSED, failed=OURS, by_them=True)
     (next_,) = at_once(BOTH, ending)
     assert next_.terms.means == (Means.DIALBACK,)
     assert next_.target == TARGET
@@ -56,13 +59,13 @@ def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certifica
 @pytest.mark.parametrize(
     "ending",
     [
-        TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True),
-        TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True, dialback_failed=True),
+        TryEnding(verdict=Verdict.PROOF_REFUSED, failed=OURS),
+        TryEnding(verdict=Verdict.PROOF_REFUSED, failed=BOTH_PROOFS, by_them=True),
         TryEnding(verdict=Verdict.CONNECTION_LOST, by_them=True),
         TryEnding(
             verdict=Verdict.CLOSED_BY_PEER,
             their_error=StreamCondition.POLICY_VIOLATION,
-            external_failed=True,
+            failed=OURS,
             by_them=True,
         ),
     ],
@@ -73,7 +76,7 @@ def test_dialback_does_not_follow_where_it_would_not_help(ending: TryEnding) -> 
 
 
 def test_other_addresses_come_last_and_then_no_tls() -> None:
-    ending = TryEnding(verdict=Verdict.TLS_FAILED, broke_tls=True, untried=("192.0.2.2",))
+    ending = TryEnding(verdict=Verdict.TLS_FAILED, shown=Shown.BROKEN_TLS, untried=("192.0.2.2",))
     address, in_clear = at_last(OPPORTUNISTIC, ending)
     assert (address.target.addresses, address.in_clear) == (("192.0.2.2",), False)
     assert (in_clear.target, in_clear.in_clear) == (TARGET, True)
@@ -112,7 +115,7 @@ def test_tlsa_records_tighten_the_terms_for_their_server(
 
 def test_dialback_on_a_new_stream_does_not_drop_the_certificate_that_is_required() -> None:
     terms = Terms(means=(Means.EXTERNAL, Means.DANE, Means.DIALBACK), required=Means.DANE)
-    ending = TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True)
+    ending = TryEnding(verdict=Verdict.PROOF_REFUSED, failed=OURS, by_them=True)
     (next_,) = at_once(AddressTry(target=TARGET, terms=terms), ending)
     assert next_.terms.means == (Means.DIALBACK, Means.DANE)
     assert next_.terms.by_certificate == (Means.DANE,)
