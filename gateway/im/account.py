@@ -7,6 +7,7 @@ a client is bound. Everything here can be read without waiting. Code that change
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 
 from gateway.im.blocklist import BlockList
 from gateway.im.edits import attribute
@@ -18,6 +19,14 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import AddressedStanza, SentStanza
 
 
+class Interest(StrEnum):
+    """What a client may ask for once and for all, each for itself."""
+
+    ROSTER = "changes of the roster"  # of an "interested resource" (RFC 6121 §2.2)
+    BLOCKLIST = "changes of the list of blocked addresses"  # XEP-0191 §3.2
+    CARBONS = "copies of messages"  # XEP-0280 §4
+
+
 class Resource:
     """A bound client: available while `presence` is not None, gone once `is_bound` is False."""
 
@@ -27,14 +36,12 @@ class Resource:
         "address",
         "directed",
         "from_attribute",
+        "interests",
         "is_bound",
         "presence",
         "priority",
         "session",
         "throttle",
-        "wants_blocklist",
-        "wants_carbons",
-        "wants_roster",
     )
 
     def __init__(
@@ -53,9 +60,7 @@ class Resource:
         self.presence: SentStanza | None = None  # the last one broadcast, without 'to'
         self.priority = 0
         self.directed: dict[Address, None] = {}  # those who have seen this resource without being subscribers
-        self.wants_roster = False  # an "interested resource" (RFC 6121 §2.2)
-        self.wants_blocklist = False
-        self.wants_carbons = False
+        self.interests: set[Interest] = set()
         self.throttle = throttle
         self._unflushed = unflushed
 
@@ -118,7 +123,7 @@ class Account:
 
     def interested(self) -> Iterator[Resource]:
         """Yield the resources that have requested the roster."""
-        return (resource for resource in self.resources.values() if resource.wants_roster)
+        return (resource for resource in self.resources.values() if Interest.ROSTER in resource.interests)
 
     def blocks(self, address: Address | None) -> bool:
         """Return whether stanzas from or to this address are stopped; those of the account itself never are."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from gateway.im.account import Account
+from gateway.im.account import Account, Interest
 from gateway.im.answers import request_element
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
@@ -56,7 +56,7 @@ class Blocking:
 
     async def get(self, request: Request) -> Element | None:
         """Return the whole list; the resource that requests it also gets later changes (§3.2)."""
-        request.client.wants_blocklist = True
+        request.client.interests.add(Interest.BLOCKLIST)
         return _listing("blocklist", request.account.blocked.addresses)
 
     async def block(self, request: Request) -> Element | None:
@@ -107,7 +107,7 @@ class Blocking:
 
     def _push(self, account: Account, change: Element) -> None:
         for resource in account.resources.values():
-            if resource.wants_blocklist:
+            if Interest.BLOCKLIST in resource.interests:
                 element = request_element(account.address, resource.address, self._tokens(), change)
                 resource.send(AddressedStanza.from_element(element))
 

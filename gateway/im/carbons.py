@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.im.account import Account, Resource
+from gateway.im.account import Account, Interest, Resource
 from gateway.im.edits import attribute, standing_alone
 from gateway.im.services import AccountService, Audience, Request
 from gateway.xmpp.elements import Element
@@ -53,7 +53,9 @@ def is_eligible(stanza: Stanza, direction: str) -> bool:
 
 def send_copies(account: Account, stanza: Stanza, direction: str, without: Collection[Resource]) -> None:
     """Send a copy to every resource that wants copies, except those in `without`, which need none."""
-    wanting = [each for each in account.resources.values() if each.wants_carbons and each not in without]
+    wanting = [
+        each for each in account.resources.values() if Interest.CARBONS in each.interests and each not in without
+    ]
     if not wanting or not is_eligible(stanza, direction):
         return
     type_ = f" type='{stanza.type}'" if stanza.type else ""
@@ -66,13 +68,13 @@ def send_copies(account: Account, stanza: Stanza, direction: str, without: Colle
 
 async def enable(request: Request) -> Element | None:
     """Send copies to the client from now on (§4)."""
-    request.client.wants_carbons = True
+    request.client.interests.add(Interest.CARBONS)
     return None
 
 
 async def disable(request: Request) -> Element | None:
     """Send the client no more copies (§5)."""
-    request.client.wants_carbons = False
+    request.client.interests.discard(Interest.CARBONS)
     return None
 
 

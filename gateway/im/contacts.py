@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.im import roster
-from gateway.im.account import Account, Resource
+from gateway.im.account import Account, Interest, Resource
 from gateway.im.answers import presence_to, request_element
 from gateway.im.limits import AccountLimits
 from gateway.im.presence import Presences
@@ -65,7 +65,7 @@ class Contacts:
         resource, account = request.resource, request.account
         if resource is None:
             return await self._whole(account)
-        resource.wants_roster = True
+        resource.interests.add(Interest.ROSTER)
         known = request.payload.get("ver")
         changes = await self._store.roster_changes(account.address.bare, known) if known else None
         if changes is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.im.account import Interest
 from gateway.storage.records import Relation, RosterItem, Subscription
 from tests.support.accounts import Home, xml
 
@@ -44,7 +45,7 @@ def test_request_to_ones_own_bare_address_is_the_same() -> None:
     phone = Home("alice").client("alice", "phone")
     phone.say(GET.replace("id=", "to='Alice@Example.com' id="))
     assert len(phone.heard()) == 1
-    assert phone.resource.wants_roster
+    assert Interest.ROSTER in phone.resource.interests
 
 
 def test_contact_who_only_waits_for_an_answer_is_not_in_the_roster() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.im.account import Interest
 from tests.support.accounts import Home, xml
 
 ALICE = "alice@example.com"
@@ -77,7 +78,7 @@ def test_h_16_copies_are_said_by_the_account_itself(home: Home) -> None:
 def test_h_16_what_is_for_the_owner_is_refused_to_others(home: Home, stranger: str, payload: str, to: str) -> None:
     phone = home.client("alice", "phone").online()
     home.arrive(f"<iq from='{stranger}' to='{to}' type='set' id='1'>{payload}</iq>")
-    assert not phone.resource.wants_carbons
+    assert Interest.CARBONS not in phone.resource.interests
     assert not phone.resource.account.blocked
     documents: list[object] = []
     home.memory.document(ALICE, "vcard").addCallback(documents.append)

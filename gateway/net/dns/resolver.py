@@ -146,10 +146,8 @@ class Resolver:
             self._patience if not for_strangers else _less(self._patience),
             self._random,
             self._destinations,
-            service,
+            _Wanted(service=service, for_strangers=for_strangers, dane=dane),
             note,
-            for_strangers,
-            dane,
         )
 
     @property
@@ -235,6 +233,15 @@ class _Haste:
             wait.last(self._seconds)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What is searched for, and for whom."""
+
+    service: SRVService
+    for_strangers: bool
+    dane: bool
+
+
 class _TargetSearch:
     """The search for the targets of one domain."""
 
@@ -246,16 +253,13 @@ class _TargetSearch:
         patience: Patience,
         random: Random,
         destinations: Destinations,
-        service: SRVService,
+        wanted: _Wanted,
         note: Note,
-        for_strangers: bool,
-        dane: bool,
     ) -> None:
         self.steps: list[str] = []
         self.definite = True
         self.met_bogus = False
-        self._for_strangers = for_strangers
-        self._dane = dane
+        self._wanted = wanted
         self._domain = ""
         self._reactor = reactor
         self._questions = questions
@@ -263,7 +267,6 @@ class _TargetSearch:
         self._patience = patience
         self._random = random
         self._destinations = destinations
-        self._service = service
         self._note = note
         self._deadline = reactor.seconds() + patience.overall
 
@@ -298,12 +301,12 @@ class _TargetSearch:
             raise _no_service(name, permanent=self.definite)
         if any(answer.is_bogus for answer in answers.values()):
             raise ResolutionFailed(f"the service records of {name} are bogus (DNSSEC)", permanent=False)
-        self._say(f"{name} itself and port {self._service.port}, because no service record is known")
+        self._say(f"{name} itself and port {self._wanted.service.port}, because no service record is known")
         proved = proved if len(proved) == len(answers) else set()
         return await self._located([self._itself(name)], "fallback", name, proved)
 
     async def _services(self, name: str, direct_tls: bool) -> dict[Tls, DNSAnswer]:
-        names = self._service.names
+        names = self._wanted.service.names
         asked = [tls for tls in names if direct_tls or tls == "starttls"]
         questions = [DNSQuestion(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
         answers = self._questions.remembered(questions) or await self._all_services(questions)
@@ -355,7 +358,7 @@ class _TargetSearch:
         if not any(target.addresses for target in targets):
             raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=self.definite)
         reachable = [target for target in targets if target.addresses]
-        if self._dane and proved:
+        if self._wanted.dane and proved:
             reachable = await self._associated(reachable, found, proved)
         if not reachable:
             raise ResolutionFailed(f"no server of {whose} is left: {self.steps[-1]}", permanent=False)
@@ -449,7 +452,7 @@ class _TargetSearch:
         return await _all([six.answer, four.answer])
 
     def _ask(self, question: DNSQuestion, seconds: float) -> AnswerWait:
-        wait = self._questions.ask(question, seconds, for_strangers=self._for_strangers)
+        wait = self._questions.ask(question, seconds, for_strangers=self._wanted.for_strangers)
         wait.answer.addCallback(self._look_at)
         return wait
 
@@ -458,7 +461,7 @@ class _TargetSearch:
         return answer
 
     def _itself(self, host: str) -> Place:
-        return Place(host=host, port=self._service.port, tls="starttls")
+        return Place(host=host, port=self._wanted.service.port, tls="starttls")
 
     def _say(self, step: str) -> None:
         self.steps.append(step)

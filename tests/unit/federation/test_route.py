@@ -22,8 +22,8 @@ from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import QueueSpace
 from gateway.routing.policy import DomainRule, Domains
-from gateway.stream.sessions import PeerReading
 from gateway.routing.router import Router
+from gateway.stream.sessions import PeerReading
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza

@@ -34,7 +34,9 @@ OPPORTUNISTIC = AddressTry(target=TARGET, terms=Terms(require_tls=False))
 @pytest.mark.parametrize("condition", StreamCondition)
 @pytest.mark.parametrize("proved", [False, True])
 def test_only_who_has_proved_to_be_the_domain_decides_for_it(condition: StreamCondition, proved: bool) -> None:
-    ending = TryEnding(verdict=Verdict.CLOSED_BY_PEER, their_error=condition, shown=Shown.DOMAIN if proved else Shown.NOTHING)
+    ending = TryEnding(
+        verdict=Verdict.CLOSED_BY_PEER, their_error=condition, shown=Shown.DOMAIN if proved else Shown.NOTHING
+    )
     assert is_definite(ending) == (proved and condition in DECISIONS)
 
 

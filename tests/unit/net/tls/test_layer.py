@@ -174,6 +174,18 @@ def test_a_handshake_that_fails_tells_both_sides_why() -> None:
         assert end.transport.disconnecting
 
 
+def test_a_handshake_that_is_not_wanted_any_longer_is_broken_off() -> None:
+    one = connecting()
+    one.layer.write(b"early")
+    one.layer.loseConnection()
+    assert one.layer.has_ended
+    assert not one.layer.is_established
+    assert one.transport.disconnecting
+    one.take()
+    one.layer.write(b"late")
+    assert one.take() == b""
+
+
 @pytest.mark.parametrize("junk", [b"\x17\x03\x03\x00\x20" + b"?" * 32, b"<presence/>" * 100], ids=["record", "text"])
 def test_what_is_no_tls_ends_it(ends: tuple[End, End], junk: bytes) -> None:
     one, other = ends
