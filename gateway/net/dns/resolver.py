@@ -146,7 +146,7 @@ class Resolver:
             self._patience if not for_strangers else _less(self._patience),
             self._random,
             self._destinations,
-            _Wanted(service=service, for_strangers=for_strangers, dane=dane),
+            _SearchAim(service=service, for_strangers=for_strangers, dane=dane),
             note,
         )
 
@@ -234,7 +234,7 @@ class _Haste:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
+class _SearchAim:
     """What is searched for, and for whom."""
 
     service: SRVService
@@ -253,7 +253,7 @@ class _TargetSearch:
         patience: Patience,
         random: Random,
         destinations: Destinations,
-        wanted: _Wanted,
+        wanted: _SearchAim,
         note: Note,
     ) -> None:
         self.steps: list[str] = []
