@@ -5,12 +5,14 @@ Two nodes with NATS between them serve a component each, and one service between
     stays       stanzas for the component at the node where they come in: at one node, and at both at once
     crosses     stanzas for the component at the other node
     handshakes  streams from another server, proved by certificate: at one node, and at both at once
+    alone       both of these at two gateways that know nothing of each other: what the machine gives to two processes
     latency     a thousand stanzas a second that stay, and that cross
     takeover    from the death of the node that runs the service until the other node runs it
 
 The load needs processors too. So a rate is given twice: as it was, and for each node on a core of its own (the work by
-the processor time of the busier node). Every figure is the best of its rounds, except for latency: there it is the
-median of them.
+the processor time of the busier node). Two processes also slow each other down, because they share caches and cores;
+that shows in both, so the gain of two nodes stands beside that of two gateways alone. Every figure is the best of its
+rounds, except for latency: there it is the median of them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,18 +36,20 @@ from benchmarks.meter import Meter
 from benchmarks.traffic import Traffic, addresses
 from gateway.cluster.shards import placement, shard_of
 from tests.interop.nodes import Cluster
+from tests.interop.peers import Gateway
 from tests.interop.peers.gateway import ECHO
 from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.world import World
 
 DOMAIN, REMOTE, SECRET = "bench.test", "remote.test", "benchmark"
-AT = {"a": "a.bench.test", "b": "b.bench.test"}
-NODES = "".join(AT)
+NODES, LONE = "ab", "cd"
+AT = {"a": "a.bench.test", "b": "b.bench.test", "c": "rooms.c.test", "d": "rooms.d.test"}
 MICRO, MILLI = 1e6, 1e3
 PER_SECOND = 1000
 TAKEOVER_SECONDS = 60.0
 DROP_SECONDS = 0.5
 MOST_STREAMS = 20_000
+LIMITS = {"streams_per_address": MOST_STREAMS, "unauthenticated_streams": MOST_STREAMS, "connections_per_minute": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,10 @@ class Spent:
 
 
 class Pair:
-    """The two nodes, a component at each, and another server with a stream to each of them for each component."""
+    """The two nodes, a component at each, and another server with a stream to each of them for each component.
+
+    Beside them are two gateways alone, each with a component, and with a stream from that server.
+    """
 
     def __init__(self, folder: Path, work: Work) -> None:
         self.work = work
@@ -97,29 +104,26 @@ class Pair:
 
     def __enter__(self) -> Pair:
         world = self._ends.enter_context(World(self._folder))
-        limits = {"streams_per_address": MOST_STREAMS, "unauthenticated_streams": MOST_STREAMS}
-        options = {
-            "limits": {**limits, "connections_per_minute": 0},
-            "domains": {self.once: {"serve": ECHO, "run": "once"}},
-        }
-        components = dict.fromkeys(AT.values(), SECRET)
+        options = {"limits": LIMITS, "domains": {self.once: {"serve": ECHO, "run": "once"}}}
+        components = {AT[node]: SECRET for node in NODES}
         cluster = Cluster(world, DOMAIN, nodes=NODES, components=components, options=options, verbose=False)
         self.cluster = self._ends.enter_context(cluster)
+        self._gateways = {**cluster.nodes, **{name: self._ends.enter_context(_alone(world, name)) for name in LONE}}
         self.credentials = Credentials(
             bundle=world.bundle(world.authority.issue(REMOTE)), authorities=world.authorities
         )
-        self._meters = {name: Meter(node.pid) for name, node in cluster.nodes.items()}
+        self._meters = {name: Meter(each.pid) for name, each in self._gateways.items()}
         self._nats = Meter(cluster.nats.pid)
         self.components = {node: self._remote(Component, self._door(node, COMPONENT, AT[node]), SECRET) for node in AT}
-        for node, domain in AT.items():
-            cluster.serves(domain, node)
+        for node in NODES:
+            cluster.serves(AT[node], node)
+        ways = [*((node, at) for node in NODES for at in NODES), *((name, name) for name in LONE)]
         self.senders = {
             (node, at): self._remote(ServerSender, self._door(node, SERVER, AT[at]), [REMOTE], self.credentials)
-            for node in AT
-            for at in AT
+            for node, at in ways
         }
         self.openers = {
-            node: self._remote(Opener, self._door(node, SERVER, DOMAIN), self.credentials, True) for node in AT
+            node: self._remote(Opener, self._door(node, SERVER, AT[node]), self.credentials, True) for node in AT
         }
         return self
 
@@ -130,7 +134,7 @@ class Pair:
         return self._ends.enter_context(Remote(factory, *arguments))
 
     def _door(self, node: str, port: int, domain: str) -> Place:
-        return Place(address=self.cluster[node].address, port=port, domain=domain)
+        return Place(address=self._gateways[node].address, port=port, domain=domain)
 
     # -- work --------------------------------------------------------------------------------------------------------
 
@@ -149,7 +153,7 @@ class Pair:
                 self.senders[way].collect()
                 self.components[way[1]].collect()
 
-        return self._measured(count * len(ways), work)
+        return self._measured(count * len(ways), work, {way[0] for way in ways} | {way[1] for way in ways})
 
     def shake_hands(self, *nodes: str) -> Spent:
         """Open streams to each of these nodes at once."""
@@ -160,7 +164,7 @@ class Pair:
             for node in nodes:
                 self.openers[node].collect()
 
-        spent = self._measured(self.work.handshakes * len(nodes), work)
+        spent = self._measured(self.work.handshakes * len(nodes), work, set(nodes))
         for node in nodes:
             self.openers[node].call("hang_up")
         time.sleep(DROP_SECONDS)
@@ -185,16 +189,23 @@ class Pair:
             time.sleep(0.02)
         return time.monotonic() - died
 
-    def _measured(self, count: int, work: Callable[[], None]) -> Spent:
-        before = {name: meter.cpu_seconds() for name, meter in self._meters.items()}
+    def _measured(self, count: int, work: Callable[[], None], nodes: Collection[str]) -> Spent:
+        meters = {name: self._meters[name] for name in nodes}
+        before = {name: meter.cpu_seconds() for name, meter in meters.items()}
         nats, began = self._nats.cpu_seconds(), time.perf_counter()
         work()
         return Spent(
             count=count,
             seconds=time.perf_counter() - began,
-            nodes={name: meter.cpu_seconds() - before[name] for name, meter in self._meters.items()},
+            nodes={name: meter.cpu_seconds() - before[name] for name, meter in meters.items()},
             nats=self._nats.cpu_seconds() - nats,
         )
+
+
+def _alone(world: World, name: str) -> Gateway:
+    """Return a gateway without a cluster, with a component."""
+    site = world.site(f"{name}.test", components={AT[name]: SECRET}, options={"limits": LIMITS}, verbose=False)
+    return Gateway(site, world.folder / f"alone-{name}")
 
 
 def _names() -> Sequence[str]:
@@ -208,8 +219,12 @@ def measure(pair: Pair) -> dict[str, float]:
         "stays, one node": lambda: pair.pass_stanzas(("a", "a")),
         "stays, two nodes": lambda: pair.pass_stanzas(("a", "a"), ("b", "b")),
         "crosses": lambda: pair.pass_stanzas(("b", "a")),
+        "stays, one alone": lambda: pair.pass_stanzas(("c", "c")),
+        "stays, two alone": lambda: pair.pass_stanzas(("c", "c"), ("d", "d")),
         "handshakes, one node": lambda: pair.shake_hands("a"),
         "handshakes, two nodes": lambda: pair.shake_hands("a", "b"),
+        "handshakes, one alone": lambda: pair.shake_hands("c"),
+        "handshakes, two alone": lambda: pair.shake_hands("c", "d"),
     }
     spent: dict[str, list[Spent]] = {name: [] for name in works}
     waits: dict[str, list[float]] = {"a": [], "b": []}
@@ -229,9 +244,10 @@ def measure(pair: Pair) -> dict[str, float]:
     figures = {f"{name}: per second": value for name, value in rate.items()}
     figures |= {f"{name}: per second, on cores of their own": value for name, value in own.items()}
     for what in ("stays", "handshakes"):
-        one, two = f"{what}, one node", f"{what}, two nodes"
-        figures[f"{what}: two nodes over one"] = rate[two] / rate[one]
-        figures[f"{what}: two nodes over one, on cores of their own"] = own[two] / own[one]
+        for one, two in (("one node", "two nodes"), ("one alone", "two alone")):
+            gain = f"{what}: {two} over one"
+            figures[gain] = rate[f"{what}, {two}"] / rate[f"{what}, {one}"]
+            figures[f"{gain}, on cores of their own"] = own[f"{what}, {two}"] / own[f"{what}, {one}"]
     figures["stays: CPU, µs a stanza"] = MICRO * cpu["stays, one node"]
     figures["crosses: CPU, µs a stanza, both nodes and NATS"] = MICRO * cpu["crosses"]
     figures["crosses: of that for crossing, µs a stanza"] = MICRO * (cpu["crosses"] - cpu["stays, one node"])

@@ -6,6 +6,9 @@ process is gone before that, its lane ends, and what was not acknowledged goes b
 
 A node that no longer holds its lease takes nothing over: what waited in its socket while it slept has gone elsewhere.
 
+What is sent to a lane within one turn of the event loop goes in one batch, as far as it fits: a frame costs as much as
+many stanzas.
+
 Frames can get lost when the engine restarts. A lane that hears nothing sends its first unacknowledged batch again; the
 receiver says what it has, and the rest follows.
 """
@@ -25,7 +28,7 @@ from twisted.python.failure import Failure
 from gateway.cluster.directory import ClusterDirectory
 from gateway.cluster.frames import HEAD_BYTES, AddressReader, Frame, FrameError, FrameKind, in_batches, read_frame
 from gateway.cluster.interfaces import ICluster
-from gateway.cluster.lanes import Arrival, Intake, LaneSender, Numbered
+from gateway.cluster.lanes import MOST_GATHERED, WINDOW_STANZAS, Arrival, Intake, LaneSender, Numbered
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Address
@@ -70,6 +73,8 @@ class OpenLane:
         self.sent = 0
         self._crossing = crossing
         self._lane: LaneSender[Batch] = LaneSender()
+        self._gathered: list[AddressedStanza] = []  # in this turn
+        self._gathered_bytes = 0
         self._next: deque[Batch] = deque()
         self._ended: Callable[[list[AddressedStanza]], None] | None = ended
         self._waits = Waiters()
@@ -82,17 +87,17 @@ class OpenLane:
     @property
     def has_room(self) -> bool:
         """As `Channel.has_room`."""
-        return self._lane.has_room and not self._next
+        if self._next or self._gathered_bytes >= MOST_GATHERED:
+            return False
+        return self._lane.stanzas + len(self._gathered) < WINDOW_STANZAS and self._lane.has_room_for(1)
 
     def send(self, batch: Batch) -> None:
         """As `Channel.send`."""
         self.sent += len(batch)
-        for each in in_batches(batch):
-            if len(each) > 1 or self._crossing.carries(each[0]):
-                self._next.append(each)
-            else:
-                self._crossing.refuse(each[0])
-        self._send_next()
+        if not self._gathered:
+            self._crossing.clock.callLater(0, self._turn_ended)
+        self._gathered += batch
+        self._gathered_bytes += sum([len(stanza.raw) for stanza in batch])
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
@@ -103,10 +108,11 @@ class OpenLane:
     @property
     def waiting(self) -> int:
         """Return how many stanzas were given to the lane and are not acknowledged."""
-        return sum(len(each.batch) for each in self._lane.in_flight) + sum(map(len, self._next))
+        return self._lane.stanzas + sum(map(len, self._next)) + len(self._gathered)
 
     def when_taken(self, call: Callable[[], None]) -> None:
         """Call when everything that was given to the lane so far has been taken over; never, if the lane ends first."""
+        self._divide()
         last = self._lane.sent + len(self._next)
         if self.waiting:
             self._settled.append((last, call))
@@ -119,6 +125,7 @@ class OpenLane:
         if ended is None:
             return
         self._crossing.forget(self)
+        self._divide()
         left = [stanza for each in self._lane.in_flight for stanza in each.batch]
         left += [stanza for batch in self._next for stanza in batch]
         self._next.clear()
@@ -160,8 +167,25 @@ class OpenLane:
             self._is_probing = True
             self._write(in_flight[0])
 
+    def _turn_ended(self) -> None:
+        self._divide()
+        if self._ended is not None:
+            self._send_next()
+            if self.has_room:
+                self._waits.release()
+
+    def _divide(self) -> None:
+        """Divide what was gathered into batches."""
+        gathered, self._gathered = self._gathered, []
+        self._gathered_bytes = 0
+        for each in in_batches(gathered):
+            if len(each) > 1 or self._crossing.carries(each[0]):
+                self._next.append(each)
+            else:
+                self._crossing.refuse(each[0])
+
     def _send_next(self) -> None:
-        while self._next and self._lane.has_room:
+        while self._next and self._lane.has_room_for(len(self._next[0])):
             if not self._lane.in_flight:
                 self._heard_at = self._crossing.clock.seconds()
             self._write(self._lane.send(self._next.popleft()))

@@ -38,6 +38,8 @@ HEAD_BYTES = 1 << 15
 _MOST_REPEATED = 128  # characters of an attribute that is repeated in the line
 _AS_WRITTEN = True  # in the place of an attribute that the receiver reads from the stanza
 
+_encoded = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 AddressReader = Callable[[str], Address]
 
 
@@ -89,11 +91,17 @@ class Frame:
             head["c"] = self.content
         if self.stanzas:
             head["s"] = [
-                (each.name, _short(each.type), each.from_.full, each.to.full, _short(each.id), len(each.raw))
+                (
+                    each.name,
+                    type_ if (type_ := each.type) is None or len(type_) <= _MOST_REPEATED else _AS_WRITTEN,
+                    each.from_.full,
+                    each.to.full,
+                    id_ if (id_ := each.id) is None or len(id_) <= _MOST_REPEATED else _AS_WRITTEN,
+                    len(each.raw),
+                )
                 for each in self.stanzas
             ]
-        line = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
-        return b"\n".join((line, b"".join([each.raw for each in self.stanzas])))
+        return b"".join((_encoded(head).encode(), b"\n", *[each.raw for each in self.stanzas]))
 
 
 def read_frame(data: bytes, address: AddressReader = Address.parse) -> Frame:
@@ -145,11 +153,6 @@ def _read_stanzas(heads: Sequence[Any], body: bytes, address: AddressReader) -> 
     if position != len(body):
         raise FrameError(f"a frame of {len(body)} bytes has stanzas of {position} bytes")
     return stanzas
-
-
-def _short(text: str | None) -> str | bool | None:
-    """Return an attribute as the line of a frame has it."""
-    return text if text is None or len(text) <= _MOST_REPEATED else _AS_WRITTEN
 
 
 def in_batches(stanzas: Sequence[AddressedStanza]) -> list[list[AddressedStanza]]:

@@ -1,10 +1,10 @@
 """Lanes: what goes from one process of one node to one process of another, in order and each batch once.
 
 A lane is for one domain, so a component that reads slowly holds up only those who send to it. The sender numbers its
-batches from 1 and has at most WINDOW of them in flight. The receiver takes exactly the next number, so it takes each
-batch once and in order, however often it is sent. Its acknowledgement is cumulative: everything up to that number has
-been taken over, and there is room for more. A number too high shows that something was lost: the receiver names the
-number that it needs, and the sender sends again from there on.
+batches from 1 and has at most WINDOW of them in flight, and in these at most WINDOW_STANZAS stanzas. The receiver takes
+exactly the next number, so it takes each batch once and in order, however often it is sent. Its acknowledgement is
+cumulative: everything up to that number has been taken over, and there is room for more. A number too high shows that
+something was lost: the receiver names the number that it needs, and the sender sends again from there on.
 
 Both ends name the process, not only the node, and a lane that is given up is never used again: what a receiver still
 gets of it cannot be taken for something else.
@@ -13,18 +13,21 @@ gets of it cannot be taken for something else.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Sized
 from enum import Enum, auto
 from typing import Generic, NamedTuple, TypeVar
 
 from gateway.xmpp.errors import Misuse
 
-BatchT = TypeVar("BatchT")
+BatchT = TypeVar("BatchT", bound=Sized)
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-WINDOW = 16
-MOST_STANZAS, MOST_BYTES = 64, 65536
+WINDOW, WINDOW_STANZAS = 16, 1024
+"""The most batches of one lane in flight, and the stanzas in flight beyond which no further batch joins them."""
+MOST_STANZAS, MOST_BYTES = 256, 65536
 """The most stanzas in one batch, and the bytes beyond which no further stanza joins it."""
+MOST_GATHERED = 4 * MOST_BYTES
+"""The bytes beyond which a lane takes nothing more in one turn of the event loop."""
 MOST_LANES = 100_000
 """The most lanes into one process; further ones are refused."""
 
@@ -39,15 +42,14 @@ class Numbered(NamedTuple, Generic[BatchT]):
 class LaneSender(Generic[BatchT]):
     """The sending end of a lane."""
 
-    def __init__(self, window: int = WINDOW) -> None:
-        self._window = window
+    def __init__(self) -> None:
+        self.stanzas = 0  # in flight
         self._in_flight: deque[Numbered[BatchT]] = deque()
         self._last = 0
 
-    @property
-    def has_room(self) -> bool:
-        """Return whether one more batch may be sent."""
-        return len(self._in_flight) < self._window
+    def has_room_for(self, count: int) -> bool:
+        """Return whether one more batch, of this many stanzas, may be sent."""
+        return not self._in_flight or (len(self._in_flight) < WINDOW and self.stanzas + count <= WINDOW_STANZAS)
 
     @property
     def in_flight(self) -> Sequence[Numbered[BatchT]]:
@@ -61,18 +63,19 @@ class LaneSender(Generic[BatchT]):
 
     def send(self, batch: BatchT) -> Numbered[BatchT]:
         """Return the batch with its number, which is in flight now."""
-        if not self.has_room:
+        if not self.has_room_for(len(batch)):
             raise Misuse("a lane without room cannot take a batch")
         self._last += 1
         numbered = Numbered(self._last, batch)
         self._in_flight.append(numbered)
+        self.stanzas += len(batch)
         return numbered
 
     def acknowledged(self, upto: int) -> int:
         """Note that the receiver has taken over everything up to this number; return how many batches that settles."""
         settled = 0
         while self._in_flight and self._in_flight[0].number <= upto:
-            self._in_flight.popleft()
+            self.stanzas -= len(self._in_flight.popleft().batch)
             settled += 1
         return settled
 

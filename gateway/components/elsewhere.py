@@ -14,6 +14,7 @@ from gateway.cluster.crossing import OpenLane
 from gateway.components.slots import WithoutConnection
 from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Lately
+from gateway.timing.waiters import Waiters
 from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza
 
@@ -31,15 +32,17 @@ class ElsewhereSession(WithoutConnection):
         self.process = lane.process
         self.address = f"node {lane.node}"
         self.written = Lately()
+        self.is_leaving = False
         self._lane = lane
         self._counted = counted
+        self._waits = Waiters()
 
     # -- as a Channel ------------------------------------------------------------------------------------------------
 
     @property
     def has_room(self) -> bool:
         """As `Channel.has_room`."""
-        return self._lane.has_room
+        return not self.is_leaving and self._lane.has_room
 
     def send(self, batch: Sequence[AddressedStanza]) -> None:
         """As `Channel.send`."""
@@ -48,7 +51,7 @@ class ElsewhereSession(WithoutConnection):
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
-        return self._lane.room()
+        return self._waits.wait() if self.is_leaving else self._lane.room()
 
     # -- as Attachable -----------------------------------------------------------------------------------------------
 
@@ -67,9 +70,23 @@ class ElsewhereSession(WithoutConnection):
 
     # -- the rest ----------------------------------------------------------------------------------------------------
 
+    def leave(self, left: Callable[[], None]) -> None:
+        """Take nothing more, and call `left` as soon as everything has been taken over; never, if the lane ends first.
+
+        What is in flight has its end there: if it were written elsewhere at once, it would arrive twice.
+        """
+        if not self.is_leaving:
+            self.is_leaving = True
+            self._lane.when_taken(left)
+
     def finish(self) -> None:
         """Give the lane up as soon as everything in it has been taken over."""
+        self._waits.release()
         self._lane.when_taken(self._lane.end)
+
+    def replaced(self) -> None:
+        """As `Attachable.replaced`."""
+        self.finish()
 
 
 def not_kept(stanzas: Sequence[AddressedStanza]) -> list[AddressedStanza]:

@@ -42,9 +42,10 @@ from gateway.notices.notices import (
     TakenForDelivered,
     TooMuch,
 )
-from gateway.outbox.backlog import KeepTerms
+from gateway.outbox.backlog import KeepTerms, WhenProved
 from gateway.outbox.backlogs import Backlogs
 from gateway.outbox.keeper import Keeper
+from gateway.outbox.settlement import Proof
 from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
@@ -293,18 +294,20 @@ class ComponentRoute:
         self.outflow.add(stanza)
         self.outflow.flush()
 
-    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+    def ask(self, resource: str, answered: WhenProved) -> None:
         """As `BacklogsOwner.ask`: in the component's own name, since no other domain's is ours to use.
 
         Each connection is asked, and all must answer, because each proves only what was written to itself.
         """
         sessions = self._slots.sessions
+        takes_over = all(session.proof is Proof.TAKEN_OVER for session in sessions)
+        proof = Proof.TAKEN_OVER if takes_over else Proof.READ
         open_pings = {f"{resource}-{number}" if number else resource: each for number, each in enumerate(sessions)}
 
         def take(answer: AddressedStanza) -> None:
             open_pings.pop(answer.id or "", None)
             if not open_pings:
-                answered()
+                answered(proof)
 
         for id_, session in [*open_pings.items()]:
             sender = Address.make("", self.domain, id_).full
@@ -339,6 +342,8 @@ class ComponentRoute:
             self.move(elsewhere[0], session)
             for other in elsewhere[1:]:
                 self.move(other, None)
+            for each in elsewhere:
+                each.replaced()
         elif (slot := self._slots.vacant) is not None:
             self._take(slot, session)
         elif self._candidate is not None:

@@ -13,6 +13,7 @@ from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.narration import ComponentNarrator
 from gateway.notices.attempts.records import Kind, StreamLog
 from gateway.notices.notices import Publish, StanzasPassed
+from gateway.outbox.settlement import Proof
 from gateway.outbox.window import Break
 from gateway.routing.outflow import Lately
 from gateway.routing.policy import are_from, check_component
@@ -35,6 +36,7 @@ class ComponentSession:
     """One connection of a component."""
 
     is_elsewhere = False
+    proof = Proof.READ
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from gateway.bounds.tables import Bounded, family
 from gateway.outbox.backlog import Waiting
+from gateway.outbox.settlement import Proof
 from gateway.routing.outflow import Channel, Lately, Outflow
 from gateway.routing.requests import RequestKey, request_key
 from gateway.xmpp.errors import StreamError
@@ -29,6 +30,10 @@ class Attachable(Channel, Protocol):
 
     address: str
     written: Lately
+
+    @property
+    def proof(self) -> Proof:
+        """Return what `prove` proves."""
 
     @property
     def is_elsewhere(self) -> bool:
@@ -58,6 +63,8 @@ class Attachable(Channel, Protocol):
 
 class WithoutConnection:
     """The part of `Attachable` that concerns a connection alone, for what is attached without one: it does nothing."""
+
+    proof = Proof.TAKEN_OVER
 
     def accept(self) -> None:
         """Do nothing: it has the domain already."""

@@ -30,9 +30,10 @@ from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, Deliv
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
-from gateway.outbox.backlog import KeepTerms, KeptBacklog
+from gateway.outbox.backlog import KeepTerms, KeptBacklog, WhenProved
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.retention import Keep, keeping
+from gateway.outbox.settlement import Proof
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
@@ -323,12 +324,12 @@ class RemoteRoute:
         """As `BacklogOwner.doubted`."""
         self._publish(TakenForDelivered(domain=self.pair.target, count=count))
 
-    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+    def ask(self, resource: str, answered: WhenProved) -> None:
         """As `BacklogOwner.ask`."""
         sender = Address.make("", self.pair.sender, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.pair.target}
         ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
-        self._router.own_questions.ask(ping, lambda _: answered())
+        self._router.own_questions.ask(ping, lambda _: answered(Proof.READ))
         self._open_session.send([ping], ping.raw)
 
     def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:

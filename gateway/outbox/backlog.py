@@ -44,7 +44,7 @@ from gateway.outbox.keeper import Keeper
 from gateway.outbox.progress import Progress
 from gateway.outbox.records import DomainState, KeptStanza
 from gateway.outbox.retention import Keep, keeping, keeps_all, key_of, name_of
-from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
+from gateway.outbox.settlement import Proof, Settled, Settlement, SettlementMeans
 from gateway.outbox.window import MOST, Break, Window
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
@@ -63,6 +63,7 @@ _BOUNCES = 50  # at a time, four times a second
 _BOUNCE_SECONDS = 0.25
 
 
+WhenProved = Callable[[Proof], None]
 Replace = Callable[[Mapping[int, AddressedStanza]], Collection[int]]
 """Puts stanzas in the place of unacknowledged ones, by their ids; returns the ids of those found."""
 
@@ -130,8 +131,8 @@ class BacklogOwner(Protocol):
     def write_follower(self, stanza: AddressedStanza) -> None:
         """Write a stanza that is not kept: what was kept before it has been written."""
 
-    def ask(self, resource: str, answered: Callable[[], None]) -> None:
-        """Write a ping to the stream; call `answered` when there is an answer."""
+    def ask(self, resource: str, answered: WhenProved) -> None:
+        """Write a ping to the stream; call `answered` with what an answer proves."""
 
     def doubted(self, count: int) -> None:
         """Note that this many stanzas count as delivered, and that only time speaks for it."""
@@ -882,11 +883,13 @@ class KeptBacklog:
             self._ask(settlement)
             self._prove()
 
-    def _pinged(self, settlement: Settlement) -> Callable[[], None]:
-        def answered() -> None:
+    def _pinged(self, settlement: Settlement) -> WhenProved:
+        def answered(proof: Proof) -> None:
             if settlement is self.settlement:
-                settlement.answered(self._keeper.clock.seconds())
-                if self._stream > 0:
+                settled = settlement.answered(self._keeper.clock.seconds(), proof)
+                if settled is not None:
+                    self._settled(settled)
+                elif self._stream > 0:
                     self._prove()
 
         return answered

@@ -12,19 +12,20 @@ which proves everything that they have written before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.outbox.backlog import KeepTerms, KeptBacklog
+from gateway.outbox.backlog import KeepTerms, KeptBacklog, WhenProved
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.flight import Flight
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import DomainState
 from gateway.outbox.retention import Keep, keeping
+from gateway.outbox.settlement import Proof
 from gateway.outbox.window import Break
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError
@@ -53,8 +54,8 @@ class BacklogsOwner(Protocol):
     def write_follower(self, stanza: AddressedStanza) -> None:
         """Write a stanza that is not kept: what was kept before it has been written."""
 
-    def ask(self, resource: str, answered: Callable[[], None]) -> None:
-        """Write a ping to the stream; call `answered` when there is an answer."""
+    def ask(self, resource: str, answered: WhenProved) -> None:
+        """Write a ping to the stream; call `answered` with what an answer proves."""
 
     def doubted(self, count: int) -> None:
         """Note that this many stanzas count as delivered, and that only time speaks for it."""
@@ -82,8 +83,8 @@ class Backlogs:
         self._behind: set[DomainPair] = set()  # new stanzas of these go through the disk
         self._gathered: dict[KeptBacklog, None] = {}  # those with something to put
         self._streams = 0
-        self._asking: list[Callable[[], None]] = []  # with the next ping
-        self._asked: list[Callable[[], None]] | None = None  # with the one that is not answered
+        self._asking: list[WhenProved] = []  # with the next ping
+        self._asked: list[WhenProved] | None = None  # with the one that is not answered
 
     @property
     def is_in_the_way(self) -> bool:
@@ -238,7 +239,7 @@ class Backlogs:
 
     # -- proof -------------------------------------------------------------------------------------------------------
 
-    def _ask(self, answered: Callable[[], None]) -> None:
+    def _ask(self, answered: WhenProved) -> None:
         """Have a ping written soon, unless one is open: one ping proves everything that all pairs have written before
         it.
         """
@@ -252,15 +253,15 @@ class Backlogs:
         asked, self._asking = self._asking, []
         self._write_ping(asked)
 
-    def _write_ping(self, asked: list[Callable[[], None]]) -> None:
+    def _write_ping(self, asked: list[WhenProved]) -> None:
         stream = self._streams
         self._asked = asked
 
-        def answered() -> None:
+        def answered(proof: Proof) -> None:
             if asked is self._asked:
                 self._asked = None
                 for each in asked:
-                    each()
+                    each(proof)
                 if self._asking:
                     self._ping(stream)
 
@@ -311,7 +312,7 @@ class _OfPair:
     def stamps_as(self) -> Domain:
         return self._backlogs.target
 
-    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+    def ask(self, resource: str, answered: WhenProved) -> None:
         self._backlogs._ask(answered)
 
     def caught_up(self) -> None:

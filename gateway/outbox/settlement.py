@@ -5,6 +5,7 @@
     PINGED     an answer, even an error, to a ping that was written behind it (XEP-0199):   what was written behind
                the other side has read everything before it; then GRACE_SECONDS, since      the last ping that was
                some servers answer a moment before they have stored what they read          answered
+               (a proof of another kind, that it was taken over for good, settles it at once)
     TIMED      it was written `silence_seconds` ago, and the connection still stands        all of it
 
     state      written    ping written    answer                             unanswered too long        broke
@@ -37,6 +38,13 @@ class SettlementMeans(Enum):
     MANAGED = auto()
     PINGED = auto()
     TIMED = auto()
+
+
+class Proof(Enum):
+    """What an answer proves about everything that was written before the question."""
+
+    READ = auto()  # it was read
+    TAKEN_OVER = auto()  # somebody else is responsible for it now, and will send it again if need be
 
 
 class SettlementState(Enum):
@@ -99,12 +107,16 @@ class Settlement:
         self._asked_upto = self._batches[-1].upto
         self._asked_at = now
 
-    def answered(self, now: float) -> None:
-        """Record the answer to the open ping; an answer to no open ping means nothing."""
-        if self.state is SettlementState.ASKED:
-            self.read_upto = self._asked_upto
-            self._graces.append((self._asked_upto, now))
-            self.state = self._of_rest()
+    def answered(self, now: float, proof: Proof = Proof.READ) -> Settled | None:
+        """Record the answer to the open ping, and return what it settles; without an open ping it means nothing."""
+        if self.state is not SettlementState.ASKED:
+            return None
+        if proof is Proof.TAKEN_OVER and not self._graces:
+            return self._settle(self._asked_upto, in_doubt=False)
+        self.read_upto = self._asked_upto
+        self._graces.append((self._asked_upto, now))
+        self.state = self._of_rest()
+        return None
 
     def acknowledged(self, upto: int) -> Settled | None:
         """Record what an h covers."""

@@ -7,7 +7,7 @@ destination: `route` passes stanzas on, `flush` makes every route that got some 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
@@ -71,8 +71,11 @@ class Router:
             first = passing[0]
             if (plan := border.plan(first.from_.domain, first.to.domain)) is not None:
                 passing = [stanza for stanza in passing if border.lets_through(plan, stanza)]
-        if not passing:
-            return
+        if passing:
+            self._deliver_all(passing)
+
+    def _deliver_all(self, passing: Sequence[AddressedStanza]) -> None:
+        """Deliver stanzas that are all for the same route."""
         route = self._way(passing[0])
         if IStreamRoute.providedBy(route):
             if route.outflow.take(passing):
@@ -117,9 +120,13 @@ class Router:
         route = self._local_route(responder)
         return self.requests.is_open(DomainPair(Domain(domain_in(asker)), responder) if route is None else route, key)
 
-    def arrived(self, stanza: AddressedStanza) -> None:
-        """Pass on a stanza that another node has admitted and let through its border."""
-        if stanza.name != "iq" or self._may_pass(stanza):
+    def arrived(self, stanzas: Iterable[AddressedStanza]) -> None:
+        """Pass on stanzas to one domain of ours that another node has admitted and let through its border."""
+        passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
+        if passing and self._local_route(passing[0].to.domain) is not None:
+            self._deliver_all(passing)
+            return
+        for stanza in passing:
             self._deliver(stanza)
 
     def pass_on(self, stanza: AddressedStanza) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.cluster.lanes import WINDOW_STANZAS
 from tests.interop.clients import Component, Stanza
 from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Cluster, Nats
@@ -20,7 +21,7 @@ ROOMS, HALLS, BOTS = "rooms.faults.test", "halls.faults.test", "bots.faults.test
 ONCE = "nurse.faults.test"  # a service at one node: of a, b, c at c, of a and b at a
 SECRET = "secret"
 PATIENCE = 3  # times as long on a busy machine
-WINDOW = 16 * 64
+EXPECT_SECONDS = 120.0  # of a busy machine on which the death of a node has to be noticed first; 11 on a quiet one
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ async def send(bots: Component, story: str, first: int, count: int, to: str = RO
 
 async def next_of(rooms: Component, story: str) -> str:
     """Return the next body of a story; what an earlier test has left may arrive again."""
-    return str((await rooms.expect(lambda stanza: of(story, stanza)))["body"])
+    return str((await rooms.expect(lambda stanza: of(story, stanza), EXPECT_SECONDS))["body"])
 
 
 def of(story: str, stanza: Stanza) -> bool:
@@ -92,12 +93,12 @@ async def test_a_node_dies_and_everything_that_was_kept_arrives(cluster: Cluster
             while missing := set(sent) - set(found):
                 found.append(await next_of(again, "death"))
                 assert missing
-            assert len(found) - len(set(found)) <= WINDOW
+            assert len(found) - len(set(found)) <= WINDOW_STANZAS
             cluster.settled("a", "b", "c")
 
 
 async def test_a_process_that_sleeps_is_given_up_and_joins_again(cluster: Cluster) -> None:
-    """What it alone has run, another node runs within 15 seconds, and gets what was sent meanwhile."""
+    """What it alone has run, another node runs within 15 seconds, and gets what was sent meanwhile, each once."""
     await asyncio.to_thread(cluster.serves, ONCE, "c")
     async with at(cluster["b"], BOTS) as bots:
         await asyncio.to_thread(cluster.serves, BOTS, "b")
@@ -119,8 +120,7 @@ async def test_a_process_that_sleeps_is_given_up_and_joins_again(cluster: Cluste
         await asyncio.to_thread(cluster.serves, ONCE, "c")
         sent = await send(bots, "again", 0, 20, ONCE)
         assert [await next_of(bots, "again") for _ in sent] == sent
-        twice = [str(stanza["body"]) for stanza in bots.inbox if of("asleep", stanza)]
-        assert len(twice) == len(set(twice)), "what changed hands twice may be answered twice, but no more"
+        assert not any(of("asleep", stanza) for stanza in bots.inbox), "nobody has answered twice"
 
 
 async def test_a_node_is_drained_without_a_loss(cluster: Cluster) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from slixmpp.exceptions import IqError
 
 from gateway.cluster.shards import placement, shard_of
-from tests.interop.clients import PASSWORD, Client, Component
+from tests.interop.clients import PASSWORD, Client, Component, LoginError
 from tests.interop.nodes import Cluster, Nats
-from tests.interop.peers import NotInstalledError, Peer
+from tests.interop.peers import Gateway, NotInstalledError, Peer
 from tests.interop.peers.site import CLIENT, COMPONENT
 from tests.interop.test_outbox import until, waiting
 from tests.interop.world import World
@@ -80,10 +84,10 @@ class Follower(Client):
             super()._refused(event, reason)
 
 
-def living_at(node: str) -> str:
+def living_at(node: str, name: str = "romeo") -> str:
     """An address whose home is a node, as long as all are there."""
     wanted = placement(frozenset("ab"))
-    addresses = (f"romeo{number}@{DOMAIN}" for number in range(1000))
+    addresses = (f"{name}{number}@{DOMAIN}" for number in range(1000))
     return next(each for each in addresses if wanted[shard_of(each)] == node)
 
 
@@ -118,6 +122,90 @@ async def test_accounts_at_two_nodes_talk_and_one_moves_when_its_home_is_killed(
             await again.expect_presence("available", romeo)
             await talk(again, hers, words="home")
         assert not [each for each in hers.inbox if each["type"] == "error"]
+
+
+@asynccontextmanager
+async def two_people(cluster: Cluster, name: str) -> AsyncIterator[tuple[Follower, Follower]]:
+    """Two people who live at the nodes a and b, and have talked."""
+    his, hers = living_at("a", name), living_at("b", name)
+    for account in (his, hers):
+        cluster["b"].register(account, PASSWORD)
+    async with Follower(his, cluster["a"]) as one, Follower(hers, cluster["b"]) as other:
+        assert (one.sent_to, other.sent_to) == ([], [])
+        await talk(one, other, words="hello")
+        yield one, other
+
+
+async def told_to_wait(person: Client, id_: str) -> bool:
+    """Return whether the answer to this is an error that invites to try again."""
+    error = (await person.expect(lambda stanza: stanza["id"] == id_ and stanza["type"] == "error"))["error"]
+    return (error["condition"], error["type"]) == ("resource-constraint", "wait")
+
+
+async def passes_within_a_node(cluster: Cluster, bots: Component, rooms: Component, text: str) -> None:
+    bots.send_message(f"hall@{ROOMS}", text)
+    await rooms.expect_message(text)
+
+
+async def test_while_nats_is_away_accounts_wait_and_nothing_changes_hands(cluster: Cluster) -> None:
+    async with (
+        two_people(cluster, "paris") as (his, hers),
+        at(cluster["a"], BOTS) as bots,
+        at(cluster["a"], ROOMS) as rooms,
+    ):
+        cluster.serves(ROOMS, "a")
+        hers_bare = hers.xmpp.boundjid.bare
+        cluster.nats.stop()
+        try:
+            his.send_message(hers_bare, "patience")
+            await passes_within_a_node(cluster, bots, rooms, "as ever")
+            await until(
+                lambda: all(node.ask("status")["cluster"]["life"] == "cut off" for node in cluster), GONE_SECONDS
+            )
+            assert await told_to_wait(his, his.send_message(hers_bare, "refused"))
+            with pytest.raises(LoginError, match="temporary-auth-failure"):
+                await Client(his.xmpp.boundjid.bare, PASSWORD, cluster["a"].at(CLIENT), None).__aenter__()
+            await passes_within_a_node(cluster, bots, rooms, "still")
+        finally:
+            cluster.nats.start()
+        await asyncio.to_thread(cluster.settled, "a", "b")
+        await until(lambda: shards(cluster, "a") + shards(cluster, "b") == 256, GONE_SECONDS)
+        await hers.expect_message("patience", GONE_SECONDS)
+        await talk(his, hers, words="again")
+        assert (his.sent_to, hers.sent_to) == ([], []), "both are where they were"
+        assert not [each for each in (*his.inbox, *hers.inbox) if each.name == "message"]
+
+
+async def test_while_postgresql_is_away_what_needs_it_waits_and_is_answered(
+    cluster: Cluster, postgresql: Postgresql
+) -> None:
+    async with (
+        two_people(cluster, "tybalt") as (his, hers),
+        at(cluster["a"], BOTS) as bots,
+        at(cluster["a"], ROOMS) as rooms,
+    ):
+        cluster.serves(ROOMS, "a")
+        postgresql.stop()
+        try:
+            card = his.xmpp.make_iq_get(ito=his.xmpp.boundjid.bare)
+            card.append(ElementTree.fromstring("<vCard xmlns='vcard-temp'/>"))
+            asked = asyncio.ensure_future(card.send(timeout=GONE_SECONDS))
+            await passes_within_a_node(cluster, bots, rooms, "as ever")
+            await talk(his, hers, words="meanwhile")
+            with pytest.raises(IqError) as refused:
+                await asked
+            assert (refused.value.condition, refused.value.iq["error"]["type"]) == ("internal-server-error", "wait")
+            assert [each["live"] for each in cluster["a"].ask("status")["cluster"]["nodes"]] == [True, True]
+        finally:
+            postgresql.start()
+        await until(lambda: "away" not in troubles(cluster["a"]), GONE_SECONDS)
+        assert (await his.request(his.xmpp.boundjid.bare, "<vCard xmlns='vcard-temp'/>"))["type"] == "result"
+        await talk(his, hers, words="again")
+        assert (his.sent_to, hers.sent_to) == ([], [])
+
+
+def troubles(node: Gateway) -> list[str]:
+    return [each["subject"] for each in node.ask("status")["troubles"]]
 
 
 def shards(cluster: Cluster, name: str) -> int:

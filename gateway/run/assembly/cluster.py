@@ -5,8 +5,10 @@ from __future__ import annotations
 import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
+from itertools import groupby
 from secrets import token_hex
 from typing import Any
 
@@ -196,17 +198,18 @@ class Clustered(Service):
         places = [node for node in self.node.directory.places(route.domain) if node != self.name]
         wanted = sorted(places, key=self._rank)[: route.connections]
         present = {each.node: each for each in route.sessions if isinstance(each, ElsewhereSession)}
-        for node, session in present.items():
-            if node not in wanted:
-                replacement = next((each for each in wanted if each not in present), None)
-                new = self._session(route, replacement) if replacement is not None else None
-                if new is not None:
-                    present = {**present, new.node: new}
-                route.move(session, new)
-                session.finish()
+        leaving = [session for node, session in present.items() if node not in wanted]
+        for session in leaving:
+            session.leave(partial(self._has_left, route, session))
         for node in wanted:
-            if node not in present and (new := self._session(route, node)) is not None:
+            if node not in present and not leaving and (new := self._session(route, node)) is not None:
                 route.attach_elsewhere(new)
+
+    def _has_left(self, route: ComponentRoute, session: ElsewhereSession) -> None:
+        """Put another node in the place of one that is without the component, and has taken over what it was sent."""
+        if session in route.sessions:
+            self._replace(route, session, [])
+            self._place(route)
 
     def _rank(self, node: str) -> bytes:
         """Return in which order this node prefers others, so that different nodes prefer different ones."""
@@ -235,10 +238,17 @@ class Clustered(Service):
                     router.pass_on(stanza)
             router.flush()
             return
-        taken = {each.node for each in route.sessions if isinstance(each, ElsewhereSession)}
-        places = [node for node in self.node.directory.places(route.domain) if node not in (self.name, *taken)]
+        if session in route.sessions:
+            self._replace(route, session, not_kept(left))
+        else:
+            route.move(session, None, not_kept(left))
+
+    def _replace(self, route: ComponentRoute, session: ElsewhereSession, left: Sequence[AddressedStanza]) -> None:
+        others = {each.node for each in route.sessions if isinstance(each, ElsewhereSession) and each is not session}
+        places = [node for node in self.node.directory.places(route.domain) if node not in (self.name, *others)]
         other = min(places, key=self._rank, default=None)
-        route.move(session, self._session(route, other) if other is not None else None, not_kept(left))
+        route.move(session, self._session(route, other) if other is not None else None, left)
+        session.finish()
 
     def _crossed(self, route: ComponentRoute, batch: Sequence[AddressedStanza]) -> None:
         route.sent += len(batch)
@@ -258,13 +268,16 @@ class Clustered(Service):
     def stanzas_arrived(self, node: str, stanzas: Batch) -> Deferred[None] | None:
         """As `NodeOwner.stanzas_arrived`."""
         router = self._routing.router
-        for stanza in stanzas:
-            if not router.is_own(stanza.to.domain):
-                router.bounce(stanza, NOBODY_THERE)  # the configurations of the two nodes differ
+        for target, run in groupby(stanzas, key=_target):
+            arrived = [*run]
+            if not router.is_own(target):
+                for stanza in arrived:
+                    router.bounce(stanza, NOBODY_THERE)  # the configurations of the two nodes differ
                 continue
-            if stanza.name == "iq" and stanza.is_request and router.is_own(stanza.from_.domain):
-                self.questions.crossed(node, stanza)
-            router.arrived(stanza)
+            for stanza in arrived:
+                if stanza.name == "iq" and stanza.is_request and router.is_own(stanza.from_.domain):
+                    self.questions.crossed(node, stanza)
+            router.arrived(arrived)
         size = sum([len(stanza.raw) for stanza in stanzas])
         self._shared.board.publish(
             StanzasPassed(came_in=True, via=VIA, source=node, target="others", stanzas=stanzas, size=size)
@@ -426,6 +439,10 @@ class Clustered(Service):
         if isinstance(result, Deferred):
             return result.addCallback(lambda found: {"result": found})
         return {"result": result}
+
+
+def _target(stanza: AddressedStanza) -> Domain:
+    return stanza.to.domain
 
 
 def join_cluster(shared: Shared, routing: Routing, served: Served) -> Clustered | None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.cluster.crossing import NotAnswered
 from gateway.cluster.frames import HEAD_BYTES, MOST_FRAME_BYTES, Frame, FrameKind, read_frame
-from gateway.cluster.lanes import MOST_STANZAS, WINDOW
+from gateway.cluster.lanes import MOST_GATHERED, WINDOW, WINDOW_STANZAS
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.nodes import World, stanza
@@ -31,7 +31,29 @@ def test_stanzas_cross_in_order_with_all_that_a_router_needs(world: World) -> No
     world.advance(1)
     assert b.bodies == numbered(200)
     assert lane.waiting == 0
-    assert world.hub.frames < 20, "64 stanzas share a frame"
+    assert world.hub.frames < 20, "they share a frame"
+
+
+def test_what_comes_in_one_turn_shares_a_frame(world: World) -> None:
+    a, b = world.parties["a"], world.parties["b"]
+    lane = a.lane_to("b")
+    frames = world.hub.frames
+    for text in numbered(100):
+        lane.send([stanza(text)])
+    world.advance(1)
+    assert (b.bodies, world.hub.frames - frames) == (numbered(100), 2), "one there, and one back"
+
+
+def test_a_lane_takes_a_bounded_number_of_bytes_in_one_turn(world: World) -> None:
+    lane = world.parties["a"].lane_to("b")
+    large = stanza("x" * (MOST_GATHERED // 10))
+    sent = 0
+    while (room := lane.room()) is None:
+        lane.send([large])
+        sent += 1
+    assert sent == 10
+    world.advance(0.05)
+    assert room.called
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -86,13 +108,13 @@ def test_a_large_flush_is_in_flight_by_the_window(world: World) -> None:
     a, b = world.parties["a"], world.parties["b"]
     b.room = Deferred()
     lane = a.lane_to("b")
-    lane.send([stanza(text) for text in numbered(2 * WINDOW * MOST_STANZAS)])
+    lane.send([stanza(text) for text in numbered(2 * WINDOW_STANZAS)])
     world.advance(1)
-    assert len(b.arrived) == WINDOW * MOST_STANZAS
+    assert len(b.arrived) == WINDOW_STANZAS
     wait, b.room = b.room, None
     wait.callback(None)
     world.advance(1)
-    assert b.bodies == numbered(2 * WINDOW * MOST_STANZAS)
+    assert b.bodies == numbered(2 * WINDOW_STANZAS)
 
 
 def test_one_lane_that_waits_does_not_hold_up_another(world: World) -> None:

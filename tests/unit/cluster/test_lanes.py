@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cluster.frames import Frame, FrameError, FrameKind, in_batches, read_frame
-from gateway.cluster.lanes import MOST_BYTES, MOST_STANZAS, WINDOW, Arrival, Intake, LaneSender
+from gateway.cluster.lanes import MOST_BYTES, MOST_STANZAS, WINDOW, WINDOW_STANZAS, Arrival, Intake, LaneSender
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import Misuse
 from gateway.xmpp.stanzas import AddressedStanza
@@ -17,12 +17,24 @@ from tests.support.nodes import stanza
 def test_a_lane_numbers_from_one_and_is_full_after_a_window() -> None:
     lane: LaneSender[str] = LaneSender()
     assert [lane.send("x").number for _ in range(WINDOW)] == list(range(1, WINDOW + 1))
-    assert not lane.has_room
+    assert not lane.has_room_for(1)
     with pytest.raises(Misuse):
         lane.send("x")
     assert lane.acknowledged(3) == 3
     assert lane.acknowledged(3) == 0
     assert [each.number for each in lane.needed(6)] == list(range(6, WINDOW + 1))
+
+
+def test_a_lane_is_full_of_stanzas_before_it_is_full_of_batches() -> None:
+    lane: LaneSender[str] = LaneSender()
+    lane.send("x" * (WINDOW_STANZAS - MOST_STANZAS))
+    assert lane.has_room_for(MOST_STANZAS)
+    assert not lane.has_room_for(MOST_STANZAS + 1)
+    lane.send("x" * MOST_STANZAS)
+    with pytest.raises(Misuse):
+        lane.send("x")
+    lane.acknowledged(1)
+    assert lane.stanzas == MOST_STANZAS
 
 
 def test_an_acknowledgement_never_skips_a_batch_that_takes_longer() -> None:

@@ -66,6 +66,7 @@ def test_kinds_of_frames_that_nobody_knows_are_counted_and_dropped(world: World)
     lane = world.parties["b"].lane_to("a")
     for number in range(4):
         lane.send([stanza(str(number))])
+        world.advance(0.05)
     world.until(lambda: not lane.waiting)
     assert world.parties["a"].node.crossing.counts["unreadable"] == 4
     assert world.parties["a"].bodies == ["0", "1", "2", "3"]

@@ -104,6 +104,19 @@ def test_when_the_node_dies_its_stanzas_are_kept_and_delivered_at_the_next_one(h
     assert harness.arrived("c") == ["1", "2", "3", "4"]
 
 
+def test_what_another_node_has_taken_over_goes_nowhere_else_when_the_component_moves_at_once(
+    harness: NodeHarness,
+) -> None:
+    harness.messages(1, 2)
+    session = harness.at("b")
+    assert (harness.arrived("b"), harness.kept) == (["1", "2"], 0)
+    harness.route.move(session, harness.session("c"))
+    session.finish()
+    harness.messages(3)
+    assert harness.arrived("c") == ["3"]
+    assert (harness.arrived("b"), harness.kept) == (["1", "2"], 0)
+
+
 @pytest.mark.parametrize("level", ["no"])
 def test_without_an_outbox_each_stanza_for_a_dead_node_is_bounced_once(level: str) -> None:
     harness = NodeHarness(level)
@@ -136,11 +149,41 @@ def test_a_component_that_moves_from_node_to_node_loses_nothing(harness: NodeHar
     assert (harness.arrived("b"), harness.arrived("c"), harness.heard()) == (["1"], ["2"], [])
 
 
+def test_what_is_in_flight_when_a_component_moves_has_its_end_at_the_node_that_it_leaves(harness: NodeHarness) -> None:
+    harness.messages(1, 2)
+    room = harness.nodes.parties["b"].room = Deferred[None]()
+    session = harness.at("b")
+    assert harness.arrived("b") == ["1", "2"]
+
+    def left() -> None:
+        harness.route.move(session, harness.session("c"))
+        session.finish()
+
+    session.leave(left)
+    harness.messages(3)
+    assert (harness.arrived("b"), harness.arrived("c")) == (["1", "2"], [])
+    room.callback(None)
+    assert (harness.arrived("b"), harness.arrived("c"), harness.heard()) == (["1", "2"], ["3"], [])
+    assert harness.kept == 0
+
+
+def test_one_that_attaches_here_ends_the_lane_to_where_it_was(harness: NodeHarness) -> None:
+    harness.at("b")
+    harness.messages(1)
+    harness.attached()
+    harness.nodes.advance(0.5)
+    assert harness.nodes.parties["a"].node.crossing._lanes == {}
+
+
 def test_a_slow_component_elsewhere_stops_its_senders_here() -> None:
     harness = NodeHarness("no")
     harness.nodes.parties["b"].room = Deferred()
     harness.at("b")
-    waits = [wait for number in range(36) if (wait := harness.messages(number)) is not None]
+    waits: list[Deferred[None]] = []
+    for number in range(36):
+        if (wait := harness.messages(number)) is not None:
+            waits.append(wait)
+        harness.nodes.advance(0.05)
     assert waits
     assert not waits[0].called
     room, harness.nodes.parties["b"].room = harness.nodes.parties["b"].room, None

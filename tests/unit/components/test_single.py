@@ -108,6 +108,17 @@ def test_the_shard_is_released_when_the_service_has_stopped(harness: SingleHarne
     assert harness.arrived("b") == ["1"]
 
 
+def test_what_it_has_handled_is_not_handled_at_another_node_again(harness: SingleHarness) -> None:
+    harness.single.start()
+    harness.messages(1)
+    harness.single.own(True)
+    assert harness.heard() == ["starts", "nurse gets 1"]
+    harness.single.own(False)
+    harness.at("b")
+    harness.messages(2)
+    assert harness.arrived("b") == ["2"]
+
+
 def test_it_takes_the_place_of_one_elsewhere(harness: SingleHarness) -> None:
     session: ElsewhereSession = harness.at("b")
     runs_here(harness)

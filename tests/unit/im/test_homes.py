@@ -82,7 +82,7 @@ class HomeNode(Home, Party):
     def stanzas_arrived(self, node: str, stanzas: Sequence[AddressedStanza]) -> Deferred[None] | None:
         super().stanzas_arrived(node, stanzas)
         for each in stanzas:
-            self.router.arrived(each)
+            self.router.arrived([each])
         waits = [wait for wait in (self.router.flush(), self.homes.cleared()) if wait is not None]
         return DeferredList(waits).addCallback(lambda _: None) if waits else None
 

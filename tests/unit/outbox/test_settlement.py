@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.outbox.settlement import GRACE_SECONDS, Settled, Settlement, SettlementMeans, SettlementState
+from gateway.outbox.settlement import (
+    GRACE_SECONDS,
+    Proof,
+    Settled,
+    Settlement,
+    SettlementMeans,
+    SettlementState,
+)
 
 SILENCE = 65.0
 
@@ -108,6 +115,24 @@ class TestPinged:
         pinged.written(9, 4, 0)
         assert pinged.broke() == 9
         assert (pinged.state, pinged.in_flight, pinged.due) == (SettlementState.IDLE, 0, None)
+
+    def test_what_was_taken_over_for_good_is_settled_at_once(self) -> None:
+        pinged = settlement(SettlementMeans.PINGED)
+        pinged.written(5, 5, 0)
+        pinged.asked(0)
+        pinged.written(9, 4, 0.1)
+        assert pinged.answered(0.5, Proof.TAKEN_OVER) == Settled(upto=5)
+        assert (pinged.in_flight, pinged.state, pinged.due) == (4, SettlementState.WRITTEN, None)
+
+    def test_what_was_read_before_keeps_its_grace_when_more_is_taken_over(self) -> None:
+        pinged = settlement(SettlementMeans.PINGED)
+        pinged.written(5, 5, 0)
+        pinged.asked(0)
+        pinged.answered(1)
+        pinged.written(9, 4, 1)
+        pinged.asked(1)
+        assert pinged.answered(2, Proof.TAKEN_OVER) is None
+        assert pinged.passed(1 + GRACE_SECONDS) == Settled(upto=5)
 
 
 class TestTimed:
