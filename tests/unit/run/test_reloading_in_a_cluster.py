@@ -70,7 +70,7 @@ class NodeScene:
 
     def send(self, *numbers: int) -> None:
         for number in numbers:
-            self.gateway.routing.router.arrived(stanza(str(number), to="nurse@bridge.test", id_=str(number)))
+            self.gateway.routing.router.arrived([stanza(str(number), to="nurse@bridge.test", id_=str(number))])
             self.gateway.routing.router.flush()
 
     def reload(self, old: str = "", new: str = "") -> None:
