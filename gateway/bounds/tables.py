@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterator
 from heapq import heapify, heappop, heappush
 from ipaddress import IPv6Network
 from sys import intern
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -25,12 +25,6 @@ MOST_CAUSES = 10_000
 
 _Ranking = list[tuple[int, int, Hashable]]
 """A heap with the most crowded cause first; entries with an old stamp are skipped."""
-
-
-class _TableEntry(NamedTuple, Generic[V]):
-    value: V
-    cause: Hashable
-    size: int
 
 
 class _CauseEntries(Generic[K]):
@@ -70,7 +64,7 @@ class Bounded(Generic[K, V]):
         self._most = most
         self._most_size = most_size
         self._size = 0
-        self._entries: dict[K, _TableEntry[V]] = {}
+        self._entries: dict[K, tuple[V, Hashable, int]] = {}  # value, cause, size
         self._crowds: dict[Hashable, _CauseEntries[K]] = {}
         self._by_number: _Ranking = []
         self._by_size: _Ranking = []
@@ -94,20 +88,21 @@ class Bounded(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return the value for the key, or None."""
         entry = self._entries.get(key)
-        return None if entry is None else entry.value
+        return None if entry is None else entry[0]
 
     def values(self) -> Iterator[V]:
         """Yield all values, in the order in which they were put."""
-        return (entry.value for entry in self._entries.values())
+        return (value for value, _, _ in self._entries.values())
 
     def items(self) -> Iterator[tuple[K, V]]:
         """Yield each key with its value."""
-        return ((key, entry.value) for key, entry in self._entries.items())
+        return ((key, value) for key, (value, _, _) in self._entries.items())
 
     def put(self, key: K, value: V, cause: Hashable = None, size: int = 1) -> None:
         """Keep a value as the youngest entry of its cause, and drop other entries until there is room for it."""
-        self.pop(key)
-        self._entries[key] = _TableEntry(value, cause, size)
+        if key in self._entries:
+            self.pop(key)
+        self._entries[key] = (value, cause, size)
         crowd = self._crowds.get(cause)
         if crowd is None:
             crowd = self._crowds[cause] = _CauseEntries()
@@ -125,14 +120,15 @@ class Bounded(Generic[K, V]):
         entry = self._entries.pop(key, None)
         if entry is None:
             return None
-        crowd = self._crowds[entry.cause]
+        value, cause, size = entry
+        crowd = self._crowds[cause]
         del crowd.keys[key]
         if crowd.keys:
-            self._resize(entry.cause, crowd, -entry.size)
+            self._resize(cause, crowd, -size)
         else:
-            self._size -= entry.size
-            del self._crowds[entry.cause]
-        return entry.value
+            self._size -= size
+            del self._crowds[cause]
+        return value
 
     def first_to_go(self) -> K | None:
         """Return the oldest key of the cause with the most entries, or None: for an owner that says goodbye itself."""
@@ -146,10 +142,11 @@ class Bounded(Generic[K, V]):
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._entries[key] = entry
-            crowd = self._crowds[entry.cause]
+            cause = entry[1]
+            crowd = self._crowds[cause]
             del crowd.keys[key]
             crowd.keys[key] = None
-            self._resize(entry.cause, crowd, 0)
+            self._resize(cause, crowd, 0)
 
     def clear(self) -> None:
         """Drop all entries."""

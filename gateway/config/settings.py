@@ -412,7 +412,8 @@ class Limits:
         at_least=1,
     )
     connections_per_minute: float = option(
-        "connections that one IP address may open to us; further ones are refused: resource-constraint; 0: unlimited",
+        "connections that one IP address may open to us, and dialback keys that it may have us verify while it has"
+        " proved nothing; further ones are refused: resource-constraint; 0: unlimited",
         600,
         at_least=0,
     )

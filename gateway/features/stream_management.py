@@ -205,10 +205,11 @@ def between_servers() -> StreamManagement[ServerFacts]:
 
 
 def _offered_to_servers(facts: ServerFacts) -> bool:
-    protected = facts.encrypted or not facts.terms.require_tls
-    proof = facts.proof_by_certificate(facts.remote, facts.terms) if facts.remote is not None else None
-    restarts = not facts.proofs and proof is not None
-    return facts.terms.managed and protected and not restarts
+    terms = facts.terms
+    if not terms.managed or (terms.require_tls and not facts.encrypted):
+        return False
+    restarts = not facts.proofs and facts.remote is not None and facts.proof_by_certificate(facts.remote, terms)
+    return not restarts
 
 
 def _is_proved(facts: ServerFacts) -> bool:

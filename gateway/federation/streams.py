@@ -49,14 +49,17 @@ class OutboundStreams:
         most_verifications: int = 1000,
         backoff: Backoff | None = None,
         unsafe: Unsafe = lambda: None,
+        *,
+        keys_per_minute: float = 600,
     ) -> None:
-        """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
+        """`most_verifications` keys are verified at a time, `keys_per_minute` of them for an address that has proved
+        nothing; `backoff` is for servers that could not be asked.
 
         It is not the backoff of the routes: our own stanzas must not wait because a stranger made us ask in vain.
         """
         self._opener = opener
         self._clock = clock
-        self._places = QuestionPlaces(most_verifications)
+        self._places = QuestionPlaces(most_verifications, keys_per_minute)
         self._backoff = backoff
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}

@@ -19,7 +19,6 @@ from gateway.xmpp.addresses import DomainPair
 QuestionKey = tuple[DomainPair, str]
 
 _SMALL_SHARE = 20
-_PER_MINUTE = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +33,13 @@ class QuestionPlaces:
     """The limit on simultaneous verifications, with a share for each address and each domain.
 
     Parties that have proved nothing get no more than a tenth for one address, and for one domain with all its
-    subdomains; all of them together leave a quarter to those who have proved something.
+    subdomains; all of them together leave a quarter to those who have proved something. How many keys one address may
+    have us verify in a minute is limited as its connections are; 0 means unlimited.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, per_minute: float = 600) -> None:
         self._most = most
+        self._per_minute = per_minute
         self._share = max(most // 10, min(most, _SMALL_SHARE))
         self._taken: Counter[str] = Counter()
         self._rates = Rates()
@@ -53,8 +54,11 @@ class QuestionPlaces:
             for whose in self._owners(asker, domain):
                 if self._taken[whose] >= self._share:
                     return f"{self._share} keys are being verified {whose} ([limits] verifications)"
-            if not self._rates.allow(asker.address, _PER_MINUTE, now):
-                return f"more than {_PER_MINUTE} keys came from {asker.address} in a minute"
+            if not self._rates.allow(asker.address, self._per_minute, now):
+                return (
+                    f"more than {self._per_minute:g} keys came from {asker.address} in a minute"
+                    " ([limits] connections_per_minute)"
+                )
         self._count(asker, domain, 1)
         return ""
 

@@ -201,7 +201,7 @@ class Fates:
         """Keep a domain, with this as its latest fate."""
         others = [item for item in known.fates.items() if item[0] != key]
         fates = dict([*others, (key, fate)][-MOST_FATES:])
-        known = DomainFate(fates=fates, is_known=known.is_known, streams=known.streams)
+        known = DomainFate(fates, known.is_known, known.streams)
         self._strangers.pop(domain)
         self._is_stale = self._is_stale or len(self._known) >= self._most
         self._known.put(domain, known, family(domain))

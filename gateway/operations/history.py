@@ -10,7 +10,6 @@ included, in their present state.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 from sys import getsizeof
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from gateway.notices.attempts.records import (
 )
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
+from gateway.stream.records import replace
 
 MOST_DOMAINS = 2000
 MOST_STRANGERS = 500
@@ -103,15 +103,23 @@ class History:
             self._failures.put(attempt.number, attempt, attempt.cause, _size(attempt))
 
     def _first_stanza(self, first: FirstStanza) -> None:
-        attempt = first.attempt
+        attempt, record = first.attempt, first.record
         for domain in domains_of(attempt):
-            self._known.amend(domain, attempt.number, lambda kept: replace(kept, steps=(*kept.steps, first.record)))
+            self._known.amend(
+                domain,
+                attempt.number,
+                lambda kept: replace(kept, steps=(*kept.steps, record)),
+                more=_size_of_step(record),
+            )
 
     def _stream_ended(self, end: StreamEnded) -> None:
-        attempt = replace(end.attempt, ended=end.ending)
+        attempt, ending = end.attempt, end.ending
         for domain in domains_of(attempt):
-            self._known.amend(domain, attempt.number, lambda kept: replace(kept, ended=attempt.ended))
-        if attempt.outcome.is_failure:
+            self._known.amend(
+                domain, attempt.number, lambda kept: replace(kept, ended=ending), more=getsizeof(ending.reason)
+            )
+        if end.verdict.is_failure:
+            attempt = replace(attempt, ended=ending)
             self._failures.put(attempt.number, attempt, attempt.cause, _size(attempt))
 
 
@@ -163,12 +171,13 @@ class _Shelf:
     def put(self, domain: str, attempt: Attempt, cause: str) -> None:
         self._keep(domain, cause, (*self._of(domain), _Sized(attempt, _size(attempt)))[-self._attempts :])
 
-    def amend(self, domain: str, number: int, change: Callable[[Attempt], Attempt]) -> None:
+    def amend(self, domain: str, number: int, change: Callable[[Attempt], Attempt], *, more: int) -> None:
+        """Change an attempt; this makes it larger by `more` bytes."""
         cause, kept = self._kept.get(domain) or ("", ())
         for place, old in enumerate(kept):
             if old.attempt.number == number:
-                new = change(old.attempt)
-                self._keep(domain, cause, (*kept[:place], _Sized(new, _size(new)), *kept[place + 1 :]))
+                new = _Sized(change(old.attempt), old.size + more)
+                self._keep(domain, cause, (*kept[:place], new, *kept[place + 1 :]))
                 return
 
     def _keep(self, domain: str, cause: str, attempts: tuple[_Sized, ...]) -> None:

@@ -15,10 +15,10 @@ SOUGHT = "evidence"
 
 def sought_means(facts: Facts) -> tuple[Means, ...]:
     """Return the means by which the other side may still be proved; none if there is nothing to look for."""
-    if not facts.encrypted or facts.remote is None or facts.certificate is None or SOUGHT in facts.tried:
+    terms, certificate = facts.terms, facts.certificate
+    if certificate is None or facts.remote is None or not facts.encrypted or SOUGHT in facts.tried:
         return ()
-    terms = facts.terms
-    awaits_lists = terms.needs_revocation_lists and facts.certificate.valid and facts.certificate.unchecked
+    awaits_lists = terms.needs_revocation_lists and certificate.valid and certificate.unchecked
     sought = terms.by_certificate if awaits_lists else terms.by_certificate_elsewhere
     return sought if sought and facts.proof_by_certificate(facts.remote, terms) is None else ()
 

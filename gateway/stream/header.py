@@ -21,7 +21,7 @@ from gateway.xmpp.namespaces import DIALBACK, SERVER, STREAMS, XML
 Lookup = Callable[[str], Address]
 
 _MOST_VERSION = 999_999  # each part of a version number; there is only 1.0
-_MOST_KINDS = 1024  # cached headers, without their ids
+_MOST_KINDS = 128  # cached headers, without their ids; each is written three times while its stream is opened
 
 
 def declared_prefixes(content_namespace: str) -> Mapping[str, str]:

@@ -98,6 +98,19 @@ def test_f_b_5_one_address_and_one_domain_have_a_share_of_the_verifications() ->
     assert taken.count("") == 250
 
 
+def test_f_b_5_the_keys_of_one_address_in_a_minute_are_limited_as_its_connections_are() -> None:
+    """An address that has proved nothing has one minute's worth, and any number where connections are not limited."""
+    asker = Asker(address="192.0.2.1", is_proved=False)
+
+    def verified(per_minute: float) -> int:
+        places = QuestionPlaces(1000, per_minute)
+        taken = [places.take(asker, f"n{n}.test", now=1000) for n in range(100)]
+        return taken.count("")
+
+    assert verified(60) == 60
+    assert verified(0) == 100
+
+
 def test_f_b_9_a_server_that_could_not_be_asked_is_not_asked_again_at_once() -> None:
     """Assertions under one name open one stream, and then wait longer and longer."""
 

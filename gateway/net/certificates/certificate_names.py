@@ -43,7 +43,7 @@ MOST_NAMES = 1000  # of one certificate; further names prove nothing
 LONGEST_NAME = 1023  # characters
 _SHOWN = 5
 _MOST_ANSWERS = 16  # cached answers for one certificate
-_MOST_REFERENCES = 4096  # cached domains; each is asked about several times while its stream is opened
+_MOST_REFERENCES = 512  # cached domains; each is asked about several times while its stream is opened
 _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 _SERVICE = re.compile(r"_[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+").fullmatch
 

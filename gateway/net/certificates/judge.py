@@ -171,9 +171,23 @@ class CertificateJudge:
         `staple` is the OCSP answer that a server has stapled, empty if it has none; None where none can be.
         """
         verdict = self._judge(chain, moment)
-        if not verdict.valid or not (staple or (verdict.must_staple and staple is not None)):
+        if staple is None or not _depends_on(staple, verdict):
             return verdict
         return self._stapled(verdict, chain, moment, staple)
+
+    def recall(
+        self, fingerprints: Sequence[bytes], moment: datetime, staple: bytes | None = None
+    ) -> CertificateVerdict | None:
+        """Return the verdict on a chain that was judged before, by the SHA-256 fingerprints of its certificates.
+
+        None means that the certificates have to be read: then ask `judge`.
+        """
+        if not fingerprints:
+            return NO_CERTIFICATE
+        verdict = self._recalled(self._key(fingerprints), moment)
+        if verdict is None or (staple is not None and _depends_on(staple, verdict)):
+            return None
+        return verdict
 
     def _stapled(
         self, verdict: CertificateVerdict, chain: Sequence[x509.Certificate], moment: datetime, staple: bytes
@@ -195,18 +209,26 @@ class CertificateJudge:
     def _judge(self, chain: Sequence[x509.Certificate], moment: datetime) -> CertificateVerdict:
         if not chain:
             return NO_CERTIFICATE
-        generation = b"%s%d" % (self.trust.generation, self.lists.generation)
-        key = (generation, *(certificate.fingerprint(SHA256()) for certificate in chain))
-        remembered = self._remembered.get(key)
-        if remembered and remembered.since <= moment < remembered.until:
-            self._remembered.touch(key)
-            return remembered.verdict
+        key = self._key([certificate.fingerprint(SHA256()) for certificate in chain])
+        known = self._recalled(key, moment)
+        if known is not None:
+            return known
         self._warn_of_stale_lists(moment)
         verdict, judged = _decide(chain, self.trust, self.lists, moment, self._holder)
         verdict = self._remember(key, moment, replace(verdict, service=self._service), judged)
         if verdict.valid:
             self.lists.want(tuple(judged))
         return verdict
+
+    def _key(self, fingerprints: Sequence[bytes]) -> tuple[bytes, ...]:
+        return (b"%s%d" % (self.trust.generation, self.lists.generation), *fingerprints)
+
+    def _recalled(self, key: tuple[bytes, ...], moment: datetime) -> CertificateVerdict | None:
+        remembered = self._remembered.get(key)
+        if remembered is None or not remembered.since <= moment < remembered.until:
+            return None
+        self._remembered.touch(key)
+        return remembered.verdict
 
     def _remember(
         self, key: tuple[bytes, ...], moment: datetime, verdict: CertificateVerdict, judged: Sequence[x509.Certificate]
@@ -220,6 +242,11 @@ class CertificateJudge:
             if warning not in self._warned:
                 self._warned.add(warning)
                 self._warn(warning)
+
+
+def _depends_on(staple: bytes, verdict: CertificateVerdict) -> bool:
+    """Return whether what was stapled, or that nothing was, can change a verdict."""
+    return verdict.valid and (bool(staple) or verdict.must_staple)
 
 
 class _Remembered(NamedTuple):

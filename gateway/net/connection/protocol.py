@@ -414,6 +414,8 @@ class StreamProtocol(Protocol):
         """Release what is needed only for reading, because nothing comes for now."""
         self._is_resting = True
         self.stream.rest()
+        if self._layer is not None:
+            self._layer.rest()
 
     def _wake(self) -> None:
         self._is_resting = False

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol, cast
-from weakref import proxy
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
@@ -44,12 +43,13 @@ class Writable:
     """Whether there is room, and who waits for it."""
 
     def __init__(self, owner: Owner) -> None:
+        """`owner` must not refer to us, so that everything is freed at once when the connection is gone."""
         self._has_ended = False
         self._transport: ITCPStream | None = None  # while it may be written to
         self._write_some: Callable[[bytes], int | BaseException] | None = None
         self._is_full = False
         self._excess = 0  # bytes written while there was no room
-        self._owner = proxy(owner)  # it refers to us; a proxy lets both be freed without the garbage collector
+        self._owner = owner
         self._waiting = Waiters()
 
     @property

@@ -23,6 +23,7 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
+from gateway.net.tls.buffers import renew_buffers
 from gateway.net.tls.records import RECORD_BYTES, read_records
 from gateway.net.tls.states import TRANSITIONS, TLSMove, TLSState
 from gateway.net.tls.transport import ITCPStream
@@ -166,6 +167,11 @@ class TLSLayer:
         except SSL.WantReadError:
             return
         self._write(data)
+
+    def rest(self) -> None:
+        """Keep only what an idle connection needs."""
+        if self._state in _SENDING:
+            renew_buffers(self._connection)
 
     # -- the connection ----------------------------------------------------------------------------------------------
 

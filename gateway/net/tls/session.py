@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 from OpenSSL.SSL import TLS1_3_VERSION, Connection
 
 from gateway.net.certificates.certificate_paths import UNREADABLE
@@ -51,13 +53,18 @@ def peer_chain(transport: object) -> tuple[x509.Certificate, ...]:
     """Return the certificates that the peer presented, its own first, or none; raise
     ValueError if one is unreadable.
     """
-    connection = _connection(transport)
-    own = connection.get_peer_certificate(as_cryptography=True)
-    if own is None:
-        return ()
+    return tuple(map(x509.load_der_x509_certificate, _presented(_connection(transport))))
+
+
+def _presented(connection: Connection) -> list[bytes]:
+    """Return the certificates that the peer presented, as they came (DER): its own first, or none."""
+    certificate = connection.get_peer_certificate()
+    if certificate is None:
+        return []
+    own = dump_certificate(FILETYPE_ASN1, certificate)
     # OpenSSL includes the peer's own certificate for clients, and leaves it out for servers.
-    chain = connection.get_peer_cert_chain(as_cryptography=True) or []
-    return (own, *(certificate for certificate in chain if certificate != own))
+    chain = [dump_certificate(FILETYPE_ASN1, each) for each in connection.get_peer_cert_chain() or ()]
+    return [own, *(each for each in chain if each != own)]
 
 
 def what_tls_shows(transport: object, judge: CertificateJudge, *, accepted: bool, binds_channels: bool) -> Secured:
@@ -76,13 +83,23 @@ def what_tls_shows(transport: object, judge: CertificateJudge, *, accepted: bool
 
 
 def judge_peer(judge: CertificateJudge, transport: object, moment: datetime) -> CertificateVerdict:
-    """Return the verdict on what the peer presented in the TLS handshake of this transport."""
+    """Return the verdict on what the peer presented in the TLS handshake of this transport.
+
+    Peers come back with the same certificates, and reading these takes longer than anything else here. So they are read
+    only if they are new.
+    """
+    connection = _connection(transport)
+    data = connection.get_app_data()
+    staple = data.staple if isinstance(data, ConnectionData) else None
+    presented = _presented(connection)
+    known = judge.recall([sha256(certificate).digest() for certificate in presented], moment, staple)
+    if known is not None:
+        return known
     try:
-        chain = peer_chain(transport)
+        chain = [*map(x509.load_der_x509_certificate, presented)]
     except UNREADABLE as error:
         return unreadable(error)
-    data = _connection(transport).get_app_data()
-    return judge.judge(chain, moment, data.staple if isinstance(data, ConnectionData) else None)
+    return judge.judge(chain, moment, staple)
 
 
 def channel_bindings(transport: object, *, accepted: bool) -> dict[str, bytes]:

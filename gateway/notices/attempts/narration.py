@@ -94,7 +94,8 @@ class Narrator:
 
     @property
     def _facts(self) -> Facts:
-        return self._stream.facts
+        connection = self._connection
+        return connection.stream.facts if connection is not None else self._stream.facts
 
     @property
     def _is_asserting(self) -> bool:

@@ -89,7 +89,14 @@ def federate(
         revocations=revocations,
         witnesses=witnesses,
         connector=connector,
-        streams=OutboundStreams(connector, shared.reactor, limits.verifications, backoff, routing.keeper.unsafe),
+        streams=OutboundStreams(
+            connector,
+            shared.reactor,
+            limits.verifications,
+            backoff,
+            routing.keeper.unsafe,
+            keys_per_minute=limits.connections_per_minute,
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.tls.buffers import keep_buffers, renew_buffers
 from gateway.net.tls.contexts import TLSRules
 from gateway.net.tls.layer import TLSLayer
 from gateway.net.tls.records import read_by_recv, read_records
@@ -106,6 +107,47 @@ def test_what_is_written_goes_out_at_once_and_whole(ends: tuple[End, End], size:
 
 def test_records_are_read_by_the_quick_way() -> None:
     assert read_records is not read_by_recv
+
+
+@pytest.mark.parametrize("renew", [renew_buffers, keep_buffers])
+def test_a_connection_goes_on_after_a_rest(
+    ends: tuple[End, End], renew: Callable[[SSL.Connection], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.net.tls.layer.renew_buffers", renew)
+    one, other = ends
+    for word in (b"before", b"after"):
+        one.layer.write(word)
+        assert talk(one, other) == [word]
+        for end in ends:
+            end.layer.rest()
+
+
+def test_a_rest_loses_nothing_that_waits(ends: tuple[End, End]) -> None:
+    one, other = ends
+    one.layer.getHandle().send(b"encrypted, not yet taken")
+    one.layer.rest()
+    one.layer.write(b" and more")
+    [record] = [one.take()]
+    other.layer.getHandle().bio_write(record[:1])
+    other.layer.rest()
+    assert other.layer.received(record[1:]) == b"encrypted, not yet taken and more"
+
+
+def test_a_rest_gives_back_the_memory_of_the_handshake() -> None:
+    ends = connecting(), accepting()
+    talk(*ends)
+    handles: list[Any] = [end.layer.getHandle() for end in ends]
+    before = [(handle._into_ssl, handle._from_ssl) for handle in handles]
+    for end in ends:
+        end.layer.rest()
+    assert all(
+        handle._into_ssl != read_from and handle._from_ssl != written_to
+        for handle, (read_from, written_to) in zip(handles, before, strict=True)
+    )
+
+
+def test_buffers_are_renewed_by_the_quick_way() -> None:
+    assert renew_buffers is not keep_buffers
 
 
 def test_what_is_written_during_the_handshake_follows_it() -> None:

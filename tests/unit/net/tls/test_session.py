@@ -41,6 +41,16 @@ def test_session_is_told_alike_on_both_sides(newest: int, version: str) -> None:
     assert "AES" in client.cipher or "CHACHA20" in client.cipher
 
 
+def test_certificates_that_were_judged_before_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = CertificateJudge(trusting(authority()))
+    server = contexts(authority().issue("peer.test"))
+    first, again = (connect(contexts().connecting(OURS, PEER, direct=False), server.accepting())[0] for _ in range(2))
+    verdict = judge_peer(judge, first, NOW)
+    assert verdict.valid
+    monkeypatch.setattr("cryptography.x509.load_der_x509_certificate", None)
+    assert judge_peer(judge, again, NOW) is verdict
+
+
 def test_exporter_binds_both_sides_to_one_session() -> None:
     client, server = map(tls_exporter, pair())
     assert client is not None
