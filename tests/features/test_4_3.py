@@ -30,9 +30,9 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def strict(shared: Starter) -> Peer:
+def strict(start_all: Starter) -> Peer:
     """A gateway for which certificates are everything."""
-    return shared(Gateway, "strict-4-3.test", components={"c.strict-4-3.test": "secret"}, require_certificates=True)
+    return start_all(Gateway, "strict-4-3.test", components={"c.strict-4-3.test": "secret"}, require_certificates=True)
 
 
 def issued(world: World, kind: str, domain: str) -> Issued:

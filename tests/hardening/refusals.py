@@ -17,7 +17,7 @@ from tests.interop.world import World
 REFUSED = "remote-server-timeout"
 
 
-def start_gateway(shared: Starter, domain: str, *, connect_seconds: float = 8.0) -> Peer:
+def start_gateway(start_all: Starter, domain: str, *, connect_seconds: float = 8.0) -> Peer:
     """A gateway with a component; it demands TLS, but of `*.clear.test`, and certificates of `*.strict.test`."""
     options = {
         "peers": {
@@ -27,7 +27,7 @@ def start_gateway(shared: Starter, domain: str, *, connect_seconds: float = 8.0)
         },
         "limits": {"close_seconds": 1, "negotiate_seconds": 4},
     }
-    return shared(Gateway, domain, components={f"component.{domain}": "secret"}, options=options)
+    return start_all(Gateway, domain, components={f"component.{domain}": "secret"}, options=options)
 
 
 @asynccontextmanager

@@ -54,10 +54,10 @@ def test_f_5_a_connection_that_breaks_while_answers_are_under_way() -> None:
 
 
 @pytest.fixture(scope="module")
-def home(shared: Starter) -> Peer:
+def home(start_all: Starter) -> Peer:
     """A gateway with accounts and a component."""
     options = {"domains": {"f5.test": {"serve": "im"}}}
-    home = shared(Gateway, "f5.test", components={"component.f5.test": "secret"}, options=options)
+    home = start_all(Gateway, "f5.test", components={"component.f5.test": "secret"}, options=options)
     home.register("romeo@f5.test", PASSWORD)
     return home
 

@@ -25,8 +25,8 @@ SM = "xmlns='urn:xmpp:sm:3'"
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return shared(Gateway, "ends.test", components={"bridge.ends.test": "secret"}, require_tls=True)
+def gateway(start_all: Starter) -> Peer:
+    return start_all(Gateway, "ends.test", components={"bridge.ends.test": "secret"}, require_tls=True)
 
 
 async def managed(script: Script) -> tuple[Probe, bool]:

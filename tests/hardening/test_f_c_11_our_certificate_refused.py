@@ -29,8 +29,8 @@ REFUSALS = [
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return start_gateway(shared, "shown.test")
+def gateway(start_all: Starter) -> Peer:
+    return start_gateway(start_all, "shown.test")
 
 
 def tells_what_to_look_at(line: str) -> bool:

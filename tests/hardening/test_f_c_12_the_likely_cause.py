@@ -24,8 +24,8 @@ COMPONENT = "component.cause.test"
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return start_gateway(shared, "cause.test", connect_seconds=4.0)
+def gateway(start_all: Starter) -> Peer:
+    return start_gateway(start_all, "cause.test", connect_seconds=4.0)
 
 
 @pytest.mark.parametrize("alert", [ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE, ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME])

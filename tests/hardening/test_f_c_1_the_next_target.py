@@ -28,7 +28,7 @@ STREAMS = STREAM_ERRORS[1:-1]
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     """A gateway that gives a stream some seconds, and each of two servers half of them."""
     options = {
         "peers": {
@@ -38,7 +38,7 @@ def gateway(shared: Starter) -> Peer:
         },
         "limits": {"close_seconds": 1},
     }
-    return shared(Gateway, "next.test", components={COMPONENT: "secret"}, options=options)
+    return start_all(Gateway, "next.test", components={COMPONENT: "secret"}, options=options)
 
 
 @asynccontextmanager

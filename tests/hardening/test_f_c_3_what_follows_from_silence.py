@@ -18,8 +18,8 @@ STREAMS = STREAM_ERRORS[1:-1]
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return start_gateway(shared, "hearing.test")
+def gateway(start_all: Starter) -> Peer:
+    return start_gateway(start_all, "hearing.test")
 
 
 async def answer(gateway: Peer, domain: str) -> tuple[str, str]:

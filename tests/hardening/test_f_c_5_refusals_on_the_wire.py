@@ -20,8 +20,8 @@ COMPONENT = "component.refused.test"
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return start_gateway(shared, "refused.test")
+def gateway(start_all: Starter) -> Peer:
+    return start_gateway(start_all, "refused.test")
 
 
 async def asserted(script: Script, probe: Probe) -> None:

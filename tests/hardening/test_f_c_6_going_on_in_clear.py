@@ -19,8 +19,8 @@ COMPONENT = "component.clearing.test"
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return start_gateway(shared, "clearing.test")
+def gateway(start_all: Starter) -> Peer:
+    return start_gateway(start_all, "clearing.test")
 
 
 async def without_certificate(script: Script) -> None:

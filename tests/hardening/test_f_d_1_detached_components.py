@@ -15,9 +15,9 @@ BRIDGE = "component.d1.test"
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     """A gateway with a component that nobody has attached, and one that somebody will."""
-    return shared(Gateway, "d1.test", components={BRIDGE: "secret", "asks.d1.test": "secret"})
+    return start_all(Gateway, "d1.test", components={BRIDGE: "secret", "asks.d1.test": "secret"})
 
 
 async def _error_of(asker: Entity, to: str) -> tuple[str, str]:

@@ -31,9 +31,9 @@ PING = "<iq type='get' id='alive' from='a@{peer}/r' to='{domain}'><ping xmlns='u
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     options = {"log": {"level": "info"}, "domains": {"people.rows.test": {"serve": "im"}}}
-    server = shared(
+    server = start_all(
         Gateway, DOMAIN, OTHER, components={BRIDGE: "secret", ABSENT: "secret"}, options=options, require_tls=True
     )
     server.register("romeo@people.rows.test", "by any other name")

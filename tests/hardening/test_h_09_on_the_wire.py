@@ -31,10 +31,10 @@ SPELLINGS = [
 
 
 @pytest.fixture(scope="module")
-def bakery(world: World, shared: Starter) -> Peer:
+def bakery(world: World, start_all: Starter) -> Peer:
     """A gateway for a domain that can be spelled in many ways."""
     certificate = world.authority.issue(to_ascii(HANDLED), to_ascii(COMPONENT))
-    return shared(Gateway, HANDLED, components={COMPONENT: "secret"}, certificate=certificate)
+    return start_all(Gateway, HANDLED, components={COMPONENT: "secret"}, certificate=certificate)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

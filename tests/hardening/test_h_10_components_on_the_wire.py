@@ -17,9 +17,9 @@ THEIRS = "other.component.h10.test"  # another component's, though it looks like
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     """A gateway with two components, of which one has a name below the other's."""
-    return shared(Gateway, "h10.test", components={OURS: SECRET, THEIRS: "another secret"})
+    return start_all(Gateway, "h10.test", components={OURS: SECRET, THEIRS: "another secret"})
 
 
 def message(sender: str, to: str, body: str) -> str:

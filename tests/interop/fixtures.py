@@ -84,7 +84,7 @@ def names_for_one_test(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared(world: World) -> Iterator[Starter]:
-    """Starts the servers that many tests share."""
+    """Starts the servers that many files share, and that run to the end: an idle gateway costs time, too."""
     with ExitStack() as servers:
         yield Starter(world, servers)
 

@@ -26,7 +26,7 @@ def door(world: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def alerts(shared: Starter, prosody: Peer, door: str) -> Peer:
+def alerts(start_all: Starter, prosody: Peer, door: str) -> Peer:
     """A gateway that tells romeo of alerts."""
     options = {
         "listen": f"tcp:{PORT}:interface={door.partition(':')[0]}",
@@ -34,7 +34,7 @@ def alerts(shared: Starter, prosody: Peer, door: str) -> Peer:
         "to": ["romeo@prosody.test"],
     }
     domains = {"alerts.test": {"serve": "alerts", "options": options}}
-    return shared(Gateway, "alerts.test", options={"domains": domains})
+    return start_all(Gateway, "alerts.test", options={"domains": domains})
 
 
 async def post(door: str, said: dict[str, Any]) -> tuple[int, dict[str, Any]]:

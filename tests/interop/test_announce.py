@@ -18,10 +18,10 @@ ITEMS = f"<query xmlns='http://jabber.org/protocol/disco#items' node='{COMMANDS}
 
 
 @pytest.fixture(scope="module")
-def word(shared: Starter) -> Peer:
+def word(start_all: Starter) -> Peer:
     """A gateway with accounts, of whom romeo is an admin."""
     domains = {DOMAIN: {"serve": "im", "admins": [f"xmpp:romeo@{DOMAIN}"]}}
-    word = shared(Gateway, DOMAIN, options={"domains": domains})
+    word = start_all(Gateway, DOMAIN, options={"domains": domains})
     for name in USERS:
         word.register(f"{name}@{DOMAIN}", PASSWORD)
     return word

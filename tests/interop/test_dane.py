@@ -109,14 +109,14 @@ class Net:
 
 
 @pytest.fixture(scope="module")
-def net(world: World, shared: Starter) -> Iterator[Net]:
+def net(world: World, start_all: Starter) -> Iterator[Net]:
     require_installed(Validator)
     made = {home.domain.partition(".")[0]: home for home in homes(world)}
     zones: dict[str, dict[str, Any]] = {"signed.test": {}, "plain.test": {}}
     for home in made.values():
         zones[home.domain.partition(".")[2]].update(home.records)
     with Validator(world, {"signed.test": zones["signed.test"]}, {"plain.test": zones["plain.test"]}) as validator:
-        yield Net(world, validator, made, asking(shared, "asking.test", validator))
+        yield Net(world, validator, made, asking(start_all, "asking.test", validator))
 
 
 def asking(start: Starter, domain: str, validator: Validator, **dns: Any) -> Peer:

@@ -21,9 +21,9 @@ PORT = 7000
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     options = {"dns": {"refuse_networks": [INNER]}, "log": {"level": "info"}, "limits": {"negotiate_seconds": 5}}
-    return shared(Gateway, DOMAIN, components={COMPONENT: "secret"}, options=options)
+    return start_all(Gateway, DOMAIN, components={COMPONENT: "secret"}, options=options)
 
 
 @asynccontextmanager

@@ -46,15 +46,15 @@ class Watch(Prosody):
 
 
 @pytest.fixture(scope="module")
-def watch(shared: Starter) -> Peer:
-    return shared(Watch, "watch.test", components={LISTS: "secret"})
+def watch(start_all: Starter) -> Peer:
+    return start_all(Watch, "watch.test", components={LISTS: "secret"})
 
 
 @pytest.fixture(scope="module")
-def abuse(shared: Starter) -> Peer:
+def abuse(start_all: Starter) -> Peer:
     modules = [*MODULES, "dialback", "server_contact_info"]
     options = {"modules_enabled": modules, "contact_info": {"abuse": [f"xmpp:romeo@{ABUSE}"]}}
-    return shared(Prosody, ABUSE, options=options)
+    return start_all(Prosody, ABUSE, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,10 @@ def blocked(world: World) -> Path:
 
 
 @pytest.fixture(scope="module")
-def border(shared: Starter, watch: Peer, blocked: Path) -> Peer:
+def border(start_all: Starter, watch: Peer, blocked: Path) -> Peer:
     lists = {"watched": {"rtbl": LISTS, "node": NODE}, "blocked": {"file": str(blocked)}}
     options = {"filter": FILTERS, "lists": lists}
-    return shared(Gateway, DOMAIN, components={COMPONENT: "secret"}, options=options)
+    return start_all(Gateway, DOMAIN, components={COMPONENT: "secret"}, options=options)
 
 
 async def publish(publisher: Any, what: str, *, retract: bool = False) -> None:

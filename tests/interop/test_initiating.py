@@ -24,7 +24,7 @@ STREAMS = STREAM_ERRORS[1:-1]
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     """A gateway that soon gives up, demands TLS, and of some domains a certificate."""
     patience = {"connect_seconds": 1.0}
     options = {
@@ -35,7 +35,7 @@ def gateway(shared: Starter) -> Peer:
         },
         "limits": {"close_seconds": 1},
     }
-    return shared(Gateway, "starter.test", components={"component.starter.test": "secret"}, options=options)
+    return start_all(Gateway, "starter.test", components={"component.starter.test": "secret"}, options=options)
 
 
 @asynccontextmanager

@@ -26,10 +26,10 @@ def pinned(world: World) -> Issued:
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter, pinned: Issued) -> Peer:
+def gateway(start_all: Starter, pinned: Issued) -> Peer:
     pins = [f"sha256:{key_digest(pinned.certificate)}"]
     options = {"peers": {"any": {"connect_seconds": 5.0}, "pinned.keys.test": {"pin": pins}}}
-    return shared(Gateway, "keeper.test", components={"component.keeper.test": "secret"}, options=options)
+    return start_all(Gateway, "keeper.test", components={"component.keeper.test": "secret"}, options=options)
 
 
 @asynccontextmanager

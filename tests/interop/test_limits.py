@@ -22,8 +22,8 @@ NESTED = "<a xmlns='urn:example'>"
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
-    return shared(
+def gateway(start_all: Starter) -> Peer:
+    return start_all(
         Gateway,
         DOMAIN,
         components={"component.limited.test": "secret"},

@@ -24,10 +24,10 @@ SLACK = 5.0  # on a busy machine
 
 
 @pytest.fixture(scope="module")
-def hasty(shared: Starter) -> Peer:
+def hasty(start_all: Starter) -> Peer:
     """A gateway that soon gives up, with a component."""
     options = {"peers": {"any": {"connect_seconds": CONNECT_SECONDS}}}
-    return shared(Gateway, "hasty.test", components={"component.hasty.test": "secret"}, options=options)
+    return start_all(Gateway, "hasty.test", components={"component.hasty.test": "secret"}, options=options)
 
 
 async def bounces(component: Component, to: str, count: int = 3) -> list[str]:

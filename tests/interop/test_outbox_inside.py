@@ -24,13 +24,13 @@ def view(world: World) -> Nameserver:
 
 
 @pytest.fixture(scope="module")
-def inside(shared: Starter, view: Nameserver) -> Peer:
+def inside(start_all: Starter, view: Nameserver) -> Peer:
     """The server behind us."""
-    return shared(Prosody, RELAYED, view=view)
+    return start_all(Prosody, RELAYED, view=view)
 
 
 @pytest.fixture(scope="module")
-def ours(world: World, shared: Starter, inside: Peer, view: Nameserver, prosody: Peer) -> Peer:
+def ours(world: World, start_all: Starter, inside: Peer, view: Nameserver, prosody: Peer) -> Peer:
     """A gateway that keeps what waits for those behind it."""
     relay = {
         "serve": "relay",
@@ -42,7 +42,7 @@ def ours(world: World, shared: Starter, inside: Peer, view: Nameserver, prosody:
         "connect_seconds": 2,
     }
     domains = {RELAYED: relay, COMPONENT: {"keep": "waiting"}}
-    ours = shared(Gateway, "behind.test", components={COMPONENT: "secret"}, options={"domains": domains})
+    ours = start_all(Gateway, "behind.test", components={COMPONENT: "secret"}, options={"domains": domains})
     world.nameserver.publish(ours.address, RELAYED)
     view.publish(ours.address, *ours.site.domains, *prosody.site.domains, port=INSIDE)
     return ours

@@ -99,15 +99,15 @@ def message(sender: str, to: str, body: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def capulet(shared: Starter) -> Peer:
+def capulet(start_all: Starter) -> Peer:
     """A gateway with good certificates, and a component."""
-    return shared(Gateway, "capulet.test", components={"nurse.capulet.test": "secret"}, direct_tls=True)
+    return start_all(Gateway, "capulet.test", components={"nurse.capulet.test": "secret"}, direct_tls=True)
 
 
 @pytest.fixture(scope="module")
-def montague(shared: Starter) -> Peer:
+def montague(start_all: Starter) -> Peer:
     """Another one."""
-    return shared(Gateway, "montague.test", components={"benvolio.montague.test": "secret"}, direct_tls=True)
+    return start_all(Gateway, "montague.test", components={"benvolio.montague.test": "secret"}, direct_tls=True)
 
 
 async def test_gateways_prove_themselves_by_certificate(capulet: Peer, montague: Peer) -> None:

@@ -28,9 +28,9 @@ HTTPS = 443  # RFC 7711 knows no other
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     options = {"peers": {"any": {"authenticate": ["external", "posh"], "connect_seconds": 8.0}}}
-    return shared(Gateway, "posh-asking.test", components={OURS: "secret"}, options=options)
+    return start_all(Gateway, "posh-asking.test", components={OURS: "secret"}, options=options)
 
 
 @asynccontextmanager

@@ -30,22 +30,22 @@ def told(server: Peer, *words: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def strict(shared: Starter) -> Peer:
+def strict(start_all: Starter) -> Peer:
     """A gateway that talks with nobody without a good certificate."""
-    return shared(Gateway, "strict.test", components={"component.strict.test": "secret"}, require_certificates=True)
+    return start_all(Gateway, "strict.test", components={"component.strict.test": "secret"}, require_certificates=True)
 
 
 @pytest.fixture(scope="module")
-def careful(shared: Starter) -> Peer:
+def careful(start_all: Starter) -> Peer:
     """A gateway that talks with nobody without TLS; any certificate will do."""
-    return shared(Gateway, "careful.test", components={"component.careful.test": "secret"}, require_tls=True)
+    return start_all(Gateway, "careful.test", components={"component.careful.test": "secret"}, require_tls=True)
 
 
 @pytest.fixture(scope="module", params=[Prosody, Ejabberd])
-def weak(request: pytest.FixtureRequest, shared: Starter) -> Peer:
+def weak(request: pytest.FixtureRequest, start_all: Starter) -> Peer:
     """Each kind of other server, with TLS and a certificate that nobody trusts."""
     domain = f"weak.{request.param.name.lower()}.test"
-    return shared(request.param, domain, certificate=self_signed(domain), require_tls=True)
+    return start_all(request.param, domain, certificate=self_signed(domain), require_tls=True)
 
 
 async def test_we_refuse_a_server_without_a_good_certificate(strict: Peer, weak: Peer) -> None:

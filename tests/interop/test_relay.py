@@ -29,13 +29,13 @@ def view(world: World) -> Nameserver:
 
 
 @pytest.fixture(scope="module")
-def inside(shared: Starter, view: Nameserver) -> Peer:
+def inside(start_all: Starter, view: Nameserver) -> Peer:
     """The server behind us."""
-    return shared(Prosody, RELAYED, view=view)
+    return start_all(Prosody, RELAYED, view=view)
 
 
 @pytest.fixture(scope="module")
-def border(world: World, shared: Starter, inside: Peer, view: Nameserver, ejabberd: Peer) -> Peer:
+def border(world: World, start_all: Starter, inside: Peer, view: Nameserver, ejabberd: Peer) -> Peer:
     """The gateway between."""
     relay = {
         "serve": "relay",
@@ -45,7 +45,7 @@ def border(world: World, shared: Starter, inside: Peer, view: Nameserver, ejabbe
         "authenticate": ["dialback"],
     }
     options = {"domains": {RELAYED: relay}, "peers": {"forbidden.test": {"allow": False}}}
-    border = shared(Gateway, "border.test", components={"component.border.test": "secret"}, options=options)
+    border = start_all(Gateway, "border.test", components={"component.border.test": "secret"}, options=options)
     world.nameserver.publish(border.address, RELAYED)
     outside = [*border.site.domains, *border.site.components, *ejabberd.site.domains, *ejabberd.site.components]
     view.publish(border.address, *outside, "probe.test", "forbidden.test", port=INSIDE)

@@ -30,10 +30,10 @@ def web(world: World) -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway(shared: Starter) -> Peer:
+def gateway(start_all: Starter) -> Peer:
     peers = {"any": {"authenticate": ["external"]}, "*.hard.test": {"revocation": "hard"}}
     options = {"tls": {"fetch_crls": True}, "peers": peers}
-    return shared(Gateway, "revoking.test", components={OURS: "secret"}, options=options)
+    return start_all(Gateway, "revoking.test", components={OURS: "secret"}, options=options)
 
 
 def naming(world: World, domain: str) -> Issued:

@@ -73,7 +73,7 @@ def door(world: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def hooks(shared: Starter, program: Program, prosody: Peer, door: str) -> Peer:
+def hooks(start_all: Starter, program: Program, prosody: Peer, door: str) -> Peer:
     """A gateway with a webhook for the people of prosody.test."""
     options = {
         "listen": f"tcp:{PORT}:interface={door.partition(':')[0]}",
@@ -82,7 +82,8 @@ def hooks(shared: Starter, program: Program, prosody: Peer, door: str) -> Peer:
         "post_to": program.url,
         "post_token": POST_TOKEN,
     }
-    return shared(Gateway, "hooks.test", options={"domains": {"hooks.test": {"serve": "webhook", "options": options}}})
+    domains = {"hooks.test": {"serve": "webhook", "options": options}}
+    return start_all(Gateway, "hooks.test", options={"domains": domains})
 
 
 async def send(door: str, said: dict[str, Any], token: str = TOKEN) -> tuple[int, dict[str, Any]]:

@@ -28,6 +28,7 @@ QUIET = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-software-rasterizer",  # a process that would paint what nobody sees
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -53,13 +54,18 @@ def chromium(profile: Path, *, width: int, height: int, dark: bool = False) -> I
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options=options, service=ChromeService(str(programs["chromedriver"])))
     try:
-        scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        show(driver, width=width, height=height, dark=dark)
         yield driver
     finally:
         driver.quit()
+
+
+def show(browser: Chrome, *, width: int, height: int, dark: bool = False) -> None:
+    """Make the window this large, and have it prefer light or dark."""
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def wait(browser: Chrome, condition: Any) -> None:

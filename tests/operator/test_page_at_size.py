@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from tests.operator.browser import DESK, PHONE, WIDE, chromium, picture, read, text, wait
+from tests.operator.browser import DESK, PHONE, WIDE, chromium, picture, read, show, text, wait
 from tests.support.sockets import free_port
 
 PEERS = 300
@@ -78,18 +77,23 @@ def opened(browser: Chrome, page: str, ready: str = ".peers tbody tr") -> Chrome
     [("page-light", DESK, False), ("page-dark", DESK, True), ("page-phone", PHONE, False), ("page-wide", WIDE, False)],
 )
 def test_at_every_width_and_in_both_themes_nothing_is_cut_off_and_the_room_is_used(
-    served: Served, tmp_path: Path, name: str, size: tuple[int, int], dark: bool
+    desk: Chrome, served: Served, name: str, size: tuple[int, int], dark: bool
 ) -> None:
-    with chromium(tmp_path, width=size[0], height=size[1], dark=dark) as browser:
-        opened(browser, served.page, "#map circle")
-        wait(browser, lambda: map_fits(browser))
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
-        used = browser.execute_script("return document.querySelector('main').lastElementChild.getBoundingClientRect()")
-        assert used["width"] > size[0] * 0.9
-        ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    width, height = size
+    try:
+        show(desk, width=width, height=height, dark=dark)
+        opened(desk, served.page, "#map circle")
+        wait(desk, lambda: map_fits(desk))
+        assert desk.execute_script("return innerWidth") == width
+        assert desk.execute_script("return document.documentElement.scrollWidth") <= width
+        used = desk.execute_script("return document.querySelector('main').lastElementChild.getBoundingClientRect()")
+        assert used["width"] > width * 0.9
+        ground = desk.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
-        assert browser.execute_script("return document.documentElement.scrollHeight") < 6000
-        picture(browser, name, height=min(1500, size[1] + 350))
+        assert desk.execute_script("return document.documentElement.scrollHeight") < 6000
+        picture(desk, name, height=min(1500, height + 350))
+    finally:
+        show(desk, width=DESK[0], height=DESK[1])
 
 
 def map_fits(browser: Chrome) -> bool:
@@ -174,44 +178,43 @@ def test_our_own_domains_have_a_view(overview: Chrome, served: Served) -> None:
     assert "no component is attached" in read(overview, ".ours tbody tr")[0]
 
 
-def test_the_page_of_one_of_several_nodes_shows_all_and_one_that_does_not_answer(tmp_path: Path) -> None:
+def test_the_page_of_one_of_several_nodes_shows_all_and_one_that_does_not_answer(desk: Chrome) -> None:
     served = Served(30, 4)
+    desk.get_log("browser")  # what was complained of before
     try:
-        with chromium(tmp_path, width=DESK[0], height=DESK[1]) as browser:
-            opened(browser, served.page)
-            wait(browser, lambda: len({*read(browser, ".peers .at")}) == 3)
-            wait(browser, lambda: "does not answer since" in (read(browser, ".nodes tbody tr.failing") or [""])[0])
-            assert read(browser, ".nodes tbody tr", "data-key") == ["node-0", "node-1", "node-2", "node-3", "node-gone"]
-            assert "gone since" in read(browser, ".nodes tbody tr")[4]
-            assert "did not answer in time" in read(browser, ".nodes tbody tr")[1]
-            assert "all 90" in read(browser, ".filter")[0]
-            assert browser.execute_script("return document.documentElement.scrollWidth") <= DESK[0]
-            browser.find_element(By.CSS_SELECTOR, '.nodes tr[data-key="node-2"] a').click()
-            wait(browser, lambda: "all 30" in read(browser, ".filter")[0])
-            assert browser.current_url.endswith("#?node=node-2")
-            opened(browser, f"{served.page}#ours", ".ours tbody tr")
-            wait(browser, lambda: "node-2: " in read(browser, ".ours tbody tr")[0])
-            assert [each for each in browser.get_log("browser") if each["level"] != "INFO"] == []
+        opened(desk, served.page)
+        wait(desk, lambda: len({*read(desk, ".peers .at")}) == 3)
+        wait(desk, lambda: "does not answer since" in (read(desk, ".nodes tbody tr.failing") or [""])[0])
+        assert read(desk, ".nodes tbody tr", "data-key") == ["node-0", "node-1", "node-2", "node-3", "node-gone"]
+        assert "gone since" in read(desk, ".nodes tbody tr")[4]
+        assert "did not answer in time" in read(desk, ".nodes tbody tr")[1]
+        assert "all 90" in read(desk, ".filter")[0]
+        assert desk.execute_script("return document.documentElement.scrollWidth") <= DESK[0]
+        desk.find_element(By.CSS_SELECTOR, '.nodes tr[data-key="node-2"] a').click()
+        wait(desk, lambda: "all 30" in read(desk, ".filter")[0])
+        assert desk.current_url.endswith("#?node=node-2")
+        opened(desk, f"{served.page}#ours", ".ours tbody tr")
+        wait(desk, lambda: "node-2: " in read(desk, ".ours tbody tr")[0])
+        assert [each for each in desk.get_log("browser") if each["level"] != "INFO"] == []
     finally:
         served.end()
 
 
-def test_a_page_that_has_lost_contact_turns_grey_and_says_since_when(tmp_path: Path) -> None:
+def test_a_page_that_has_lost_contact_turns_grey_and_says_since_when(desk: Chrome) -> None:
     served = Served(3)
     try:
-        with chromium(tmp_path, width=DESK[0], height=DESK[1]) as browser:
-            opened(browser, served.page)
-            os.kill(served.process.pid, signal.SIGSTOP)  # it hangs: the connection stays up, and nothing comes
-            wait(browser, lambda: "away" in (read(browser, "body", "class")[0] or ""))
-            assert re.match(r"no contact since \d\d:\d\d:\d\d$", text(browser, "#verdict"))
-            assert browser.title.startswith("(no contact since ")
-            assert "may no longer be so" in text(browser, "#lost")
-            filtered = browser.execute_script("return getComputedStyle(document.querySelector('main')).filter")
-            assert filtered == "grayscale(1)"
-            os.kill(served.process.pid, signal.SIGCONT)
-            wait(browser, lambda: "away" not in (read(browser, "body", "class")[0] or ""))
-            served.end()
-            wait(browser, lambda: "away" in (read(browser, "body", "class")[0] or ""))
-            assert browser.title.startswith("(no contact since ")
+        opened(desk, served.page)
+        os.kill(served.process.pid, signal.SIGSTOP)  # it hangs: the connection stays up, and nothing comes
+        wait(desk, lambda: "away" in (read(desk, "body", "class")[0] or ""))
+        assert re.match(r"no contact since \d\d:\d\d:\d\d$", text(desk, "#verdict"))
+        assert desk.title.startswith("(no contact since ")
+        assert "may no longer be so" in text(desk, "#lost")
+        filtered = desk.execute_script("return getComputedStyle(document.querySelector('main')).filter")
+        assert filtered == "grayscale(1)"
+        os.kill(served.process.pid, signal.SIGCONT)
+        wait(desk, lambda: "away" not in (read(desk, "body", "class")[0] or ""))
+        served.end()
+        wait(desk, lambda: "away" in (read(desk, "body", "class")[0] or ""))
+        assert desk.title.startswith("(no contact since ")
     finally:
         served.end()
