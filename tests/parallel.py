@@ -1,15 +1,16 @@
 """How the tests are spread over the workers of pytest-xdist; a pytest plugin.
 
 What one worker does in a row is called a scope. A file is a scope, so that servers shared by its tests start once.
-Tests that mostly wait (for traffic at a pace, for faults, for timeouts) are scopes of their own; they begin early and
-are mixed with the rest, so that they wait while others compute. The tests of files that compute for long are scopes of
-their own too, so that no worker is left alone with such a file at the end.
+Tests that mostly wait (for traffic at a pace, for faults, for timeouts) are scopes of their own. They and the files
+with servers are mixed with the rest, so that they wait while others compute; those that last long begin first. The
+tests of files that compute for long are scopes of their own too, so that no worker is left alone with such a file at
+the end.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -17,7 +18,17 @@ from tests.busy import SERVERS
 
 WAITING = ("tests/faults/", "tests/load/")
 LONG = ("tests/hardening/test_f_b_2_repetitions.py", "tests/unit/filters/test_cost.py")  # together: minutes
-SHARE = 0.6  # of the run in which the waiting tests have begun
+# Files of one scope that last longest, by their elapsed time: whoever began with them late would be the last.
+LASTING = tuple(
+    f"tests/{name}.py"
+    for name in (
+        *("interop/test_outbox", "hardening/test_f_d_7_foreign_machine", "interop/test_node", "unit/demo/test_demo"),
+        *("interop/test_interop_both_ways", "interop/test_outbox_crashes", "interop/test_refusals"),
+        *("interop/test_proofs", "interop/test_outages", "kit/test_archives", "operator/test_page_at_size"),
+        *("docs/test_manual", "interop/test_outbox_peers", "features/client/test_6_3", "interop/test_cluster_takeover"),
+    )
+)
+SHARE = 0.8  # of the run in which the waiting tests and the files with servers have begun
 SCENE = "operator/conftest.py"  # whose gateway, with five broken situations around it, is slow to set up
 ON_THE_SCENE = tuple(f"tests/operator/test_{name}.py" for name in ("five_situations", "page", "probe"))
 
@@ -38,9 +49,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not hasattr(config, "workerinput"):
         return
-    waiting = [item for item in items if item.nodeid.startswith(WAITING)]
-    rest = sorted((item for item in items if not item.nodeid.startswith(WAITING)), key=_turn)
-    items[:] = mixed(waiting, rest)
+    early = sorted((item for item in items if _is_early(item)), key=_turn)
+    items[:] = mixed(early, [item for item in items if not _is_early(item)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Have no garbage looked for while the tests are found: what is made then is to stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -56,19 +76,23 @@ def scope(nodeid: str) -> str:
     return SCENE if nodeid.startswith(ON_THE_SCENE) else nodeid.partition("::")[0]
 
 
-def mixed(waiting: list[pytest.Item], rest: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """Yield one of the waiting after each few of the rest."""
-    every = max(1, int(SHARE * len(rest) / max(1, len(waiting))))
+def mixed(early: list[pytest.Item], rest: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield one that is to begin early after each few of the rest."""
+    every = max(1, int(SHARE * len(rest) / max(1, len(early))))
     others = iter(rest)
-    for item in waiting:
+    for item in early:
         yield item
         for _, other in zip(range(every), others, strict=False):
             yield other
     yield from others
 
 
+def _is_early(item: pytest.Item) -> bool:
+    """Return whether a test waits, has servers, or lasts long."""
+    has_servers = not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
+    return has_servers or item.nodeid.startswith((*WAITING, *LASTING, *LONG))
+
+
 def _turn(item: pytest.Item) -> int:
-    """Return the turn of a test: with servers first, then the long ones; the rest is short, and fills every gap."""
-    if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
-        return 0
-    return 1 if item.nodeid.startswith(LONG) else 2
+    """Return the turn of a test among those that begin early."""
+    return 0 if item.nodeid.startswith(LASTING) else 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.test_interop_faults import ids
+from tests.support import forks
 from tests.support.throwaway_ca import SERVER_AUTH
 
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
@@ -29,10 +29,9 @@ async def report(gateway: Peer, domain: str, *words: str) -> dict[str, Any]:
     """The report on a domain, made with the configuration of a gateway that runs."""
     assert isinstance(gateway, Gateway)
     command = [COMMAND, "interop", "--json", *words, "--config", gateway.configuration, domain]
-    running = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, errors = await asyncio.wait_for(running.communicate(), SECONDS)
-    assert out, errors.decode()
-    return dict(json.loads(out))
+    done = await asyncio.to_thread(forks.run, command, timeout=SECONDS)
+    assert done.stdout, done.stderr
+    return dict(json.loads(done.stdout))
 
 
 @pytest.mark.parametrize("kind", ["prosody", "ejabberd", "jabberd2"])

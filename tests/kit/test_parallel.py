@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.parallel import SHARE, mixed, scope
+from pathlib import Path
+
+from tests.parallel import LASTING, LONG, SHARE, mixed, scope
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_file_is_a_scope_and_what_waits_is_one_for_each_test() -> None:
@@ -26,3 +30,7 @@ def test_all_are_there_and_the_waiting_begin_early() -> None:
 def test_few_others_leave_nobody_out() -> None:
     assert list(mixed([1, 2, 3], [100])) == [1, 100, 2, 3]  # type: ignore[list-item]
     assert list(mixed([], [100])) == [100]  # type: ignore[list-item]
+
+
+def test_what_lasts_is_there() -> None:
+    assert [name for name in (*LASTING, *LONG) if not (ROOT / name).exists()] == []

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.configuration import Folder
 from tests.support.forks import PROGRAMS, Fork, is_possible, run
 
 COMMAND, TWISTD = PROGRAMS / "xmpp-gateway", PROGRAMS / "twistd"
+NOBODY = 65534
 pytestmark = pytest.mark.skipif(not is_possible([COMMAND], {}), reason="coverage has to see each process begin")
 
 
@@ -73,3 +75,15 @@ def test_what_changes_the_interpreter_needs_one_of_its_own(name: str) -> None:
 def test_each_fork_has_a_reactor_of_its_own() -> None:
     code = "import sys, tests.support.forks_have; sys.exit('twisted.internet.reactor' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_it_becomes_another_user_for_good() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        text = "import os; print(os.getresuid(), os.getresgid(), flush=True); os._exit(0)\n"
+        (folder / "program.tac").write_text(text)
+        command = [TWISTD, "--nodaemon", "--pidfile=", "--python", "program.tac"]
+        done = run(command, folder=folder, user=NOBODY)
+    assert f"{(NOBODY,) * 3} {(NOBODY,) * 3}" in done.stdout, done.stderr

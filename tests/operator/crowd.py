@@ -58,6 +58,7 @@ GONE = Domain("bridge.example.org")
 ADJECTIVES = ("blue", "quiet", "north", "old", "little", "green", "open", "free", "river", "stone", "silver", "wild")
 NOUNS = ("heron", "harbour", "meadow", "library", "garage", "workshop", "orchard", "lighthouse", "cinema", "campus")
 ENDS = ("example", "test")
+QUIETLY = 5  # minutes that pass at once, before the last hour
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,11 @@ class Crowd:
             while comings and comings[0][0] <= self.clock.ahead:
                 _, name, kind = comings.pop(0)
                 self.come(name, kind)
-            self.talk(0.2 + 0.8 * abs((minute / 720) - 1), only_totals=minute < 1380)
+            much = 0.2 + 0.8 * abs((minute / 720) - 1)
+            if minute >= 1380:
+                self.talk(much)
+            elif minute % QUIETLY == 0:
+                self.talk(QUIETLY * much, only_totals=True)
         self.clock.ahead = 0
 
     def come(self, name: str, kind: PeerKind) -> None:

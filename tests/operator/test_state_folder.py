@@ -15,6 +15,7 @@ import pytest
 from gateway.config import load
 from gateway.config.state import state_problems
 from gateway.storage.files import open_file
+from tests.support import forks
 from tests.support.configuration import Folder
 
 NOBODY = 65534
@@ -33,11 +34,16 @@ certificate = "im.test.pem"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder of the user nobody, with a configuration and a state folder that was in use."""
+@pytest.fixture(scope="module")
+def readable() -> None:
+    """Skip where the user nobody may not read this tree."""
     if subprocess.run([sys.executable, "-c", "import gateway"], cwd="/", user=NOBODY, capture_output=True).returncode:
         pytest.skip("the user nobody may not read this tree")
+
+
+@pytest.fixture
+def folder(readable: None) -> Iterator[Path]:
+    """A folder of the user nobody, with a configuration and a state folder that was in use."""
     with tempfile.TemporaryDirectory(prefix="xmpp-gateway-state-") as name:
         made = Folder(Path(name))
         made.certify("im.test")
@@ -53,9 +59,7 @@ def folder() -> Iterator[Path]:
 
 def run(folder: Path, *words: str, user: int | None = None, typed: str = "") -> subprocess.CompletedProcess[str]:
     command = [BIN / words[0], *words[1:], "--config", folder / "gateway.toml"]
-    return subprocess.run(
-        command, cwd="/", user=user, group=user, input=typed, capture_output=True, text=True, timeout=PATIENCE
-    )
+    return forks.run(command, folder=Path("/"), user=user, typed=typed, timeout=PATIENCE)
 
 
 def test_an_account_that_root_adds_belongs_to_the_service(folder: Path) -> None:

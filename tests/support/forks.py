@@ -75,13 +75,15 @@ class Fork:
         output: int,
         errors: int | None = None,
         typed: int | None = None,
+        user: int | None = None,
     ) -> None:
+        """Start it, as another user and that user's group where one is given."""
         self.args = [str(word) for word in command]
         self.returncode: int | None = None
         self._looking = threading.Lock()
         with open(os.devnull, "rb") as nothing:
             standard = (nothing.fileno() if typed is None else typed, output, output if errors is None else errors)
-            target = _Program(self.args, str(folder), {**os.environ, **environment}, standard)
+            target = _Program(self.args, str(folder), {**os.environ, **environment}, standard, user)
             self._process = _context.Process(target=target, daemon=True)
             self._process.start()
         assert self._process.pid is not None
@@ -123,8 +125,12 @@ def run(
     environment: Mapping[str, str] | None = None,
     typed: str = "",
     timeout: float | None = None,
+    user: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of our commands to its end, as a fork where that is possible; `typed` is its standard input."""
+    """Run one of our commands to its end, as a fork where that is possible; `typed` is its standard input.
+
+    With a user it runs as that user, and in the group of the same number.
+    """
     beside = environment or {}
     words = [str(word) for word in command]
     if not is_possible(words, beside):
@@ -137,6 +143,8 @@ def run(
             text=True,
             timeout=timeout,
             check=False,
+            user=user,
+            group=user,
         )
     with (
         tempfile.TemporaryFile("w+") as entered,
@@ -152,6 +160,7 @@ def run(
             typed=entered.fileno(),
             output=output.fileno(),
             errors=errors.fileno(),
+            user=user,
         )
         try:
             status = process.wait(timeout)
@@ -167,7 +176,10 @@ def run(
 class _Program:
     """What the fork becomes; passed to it by pickle, with descriptors."""
 
-    def __init__(self, words: Sequence[str], folder: str, environment: Mapping[str, str], standard: Any) -> None:
+    def __init__(
+        self, words: Sequence[str], folder: str, environment: Mapping[str, str], standard: Any, user: int | None
+    ) -> None:
+        self._user = user
         self._words = words
         self._folder = folder
         self._environment = environment
@@ -194,6 +206,9 @@ class _Program:
         for place, descriptor in enumerate(self._standard):
             os.dup2(descriptor.detach(), place)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        if self._user is not None:
+            os.setgid(self._user)
+            os.setuid(self._user)
         ctypes.CDLL(None).prctl(KILL_WITH_PARENT, signal.SIGKILL)
         os.chdir(self._folder)
         os.environ.clear()

@@ -15,6 +15,7 @@ from twisted.application.service import Application, IServiceCollection
 from twisted.logger import ILogObserver
 
 from gateway.tap import OBJECTS_BETWEEN_COLLECTIONS, Logged, spare_the_collector
+from tests.support import forks
 from tests.support.configuration import Folder
 
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -27,8 +28,7 @@ def folder(tmp_path: Path) -> Folder:
 
 def twistd(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run twistd in that folder to its end."""
-    command = [TWISTD, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    return forks.run([TWISTD, *arguments], folder=folder, timeout=30)
 
 
 @pytest.mark.parametrize("before", [["--nodaemon"], [], ["--logfile=service.log", "--pidfile=service.pid"]])

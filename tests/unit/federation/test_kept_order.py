@@ -33,6 +33,7 @@ GROUPCHAT = "<message type='groupchat' id='{id}' from='a@here.test' to='b@far.te
 PRESENCE = "<presence id='{id}' from='a@here.test' to='b@far.test'/>"
 __all__ = ["harness"]
 KINDS = (MESSAGE, MESSAGE, MESSAGE, GROUPCHAT, PRESENCE, ASKED)
+SHORT = 25  # stories, told by one test
 
 
 class FickleOutbox(MemoryOutbox):
@@ -302,19 +303,26 @@ def told(seed: int, **may: bool) -> Story:
     return story
 
 
-@pytest.mark.parametrize("first", range(0, 200, 50))
+SEEDS = pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.soak) for first in range(SHORT, 200, SHORT))]
+)
+
+
+@SEEDS
 def test_each_stanza_has_one_end_and_none_overtakes_another(first: int) -> None:
-    for seed in range(first, first + 50):
+    for seed in range(first, first + SHORT):
         assert told(seed).overtaken == [], seed
 
 
-def test_each_stanza_has_one_end_while_an_operator_holds_the_domain() -> None:
-    for seed in range(50):
+@SEEDS
+def test_each_stanza_has_one_end_while_an_operator_holds_the_domain(first: int) -> None:
+    for seed in range(first, first + SHORT):
         told(seed, may_hold=True)
 
 
-def test_each_stanza_has_one_end_while_the_disk_fails() -> None:
-    for seed in range(100, 150):
+@SEEDS
+def test_each_stanza_has_one_end_while_the_disk_fails(first: int) -> None:
+    for seed in range(first, first + SHORT):
         told(seed, may_fail=True)
 
 

@@ -216,12 +216,12 @@ def test_a_rate_goes_on_counting_over_a_reload() -> None:
     assert len(border.heard()) == 1
 
 
-def test_a_hundred_thousand_senders_take_bounded_memory() -> None:
+def test_very_many_senders_take_bounded_memory() -> None:
     """A flood from one domain does not make the gateway forget how much another one has sent."""
     border = BorderHarness('[[filter]]\nname = "a"\nwhen = { rate = "1/minute" }\nthen = "drop"')
     border.push("<message from='a@good.test' to='room@ours.test'/>")
     message = stanza("<message from='a@evil.test' to='room@ours.test'/>")
-    for number in range(100_000):
+    for number in range(30_000):
         border.router.route(message.readdressed(to=message.to, from_=Address.make(str(number), "evil.test", "")))
     border.heard()
     border.push("<message from='a@good.test' to='room@ours.test'/>")
