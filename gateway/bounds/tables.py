@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from heapq import heapify, heappop, heappush
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from sys import intern
 from typing import Generic, TypeVar
 
@@ -245,14 +245,24 @@ class Rates:
         return allowed
 
 
+_IPV4_INSIDE = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")
+
+
 def neighbourhood(host: str) -> str:
-    """Return what counts as one address: for IPv6 the /64, which is what one customer gets."""
+    """Return what counts as one address: for IPv6 the /64, which is what one customer gets.
+
+    A port that listens on IPv6 and IPv4 at once sees an IPv4 address inside an IPv6 one (RFC 4291 §2.5.5.2), and so
+    does a network that has IPv6 alone (RFC 6052 §2.1). Whole IPv4 is one /64 there, so the IPv4 address counts.
+    """
     if ":" not in host:
         return host
     try:
-        return str(IPv6Network((host.partition("%")[0], 64), strict=False))
+        address = IPv6Address(host.partition("%")[0])
     except ValueError:  # a local socket rather than an IP address
         return host
+    if address in _IPV4_INSIDE[0] or address in _IPV4_INSIDE[1]:
+        return str(IPv4Address(address.packed[12:]))
+    return str(IPv6Network((address, 64), strict=False))
 
 
 def address_of(endpoint: str) -> str:
