@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
+from gateway.bounds.tables import neighbourhood
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
@@ -45,7 +46,7 @@ class Behind:
     session: NewSession
     terms: Callable[[], Terms]  # until the other side has identified itself
     tls: Callable[[Facts], SSL.Connection]
-    witness: Witness | None = None
+    witness: Callable[[str], Witness] | None = None  # by the address of the other side
 
 
 class Refusal(Protocol):
@@ -117,5 +118,5 @@ class Door(ServerFactory):
             direct_tls=self._direct_tls,
             watcher=self._connection_limits,
             idle_parsers=self._idle_parsers,
-            witness=behind.witness,
+            witness=behind.witness(neighbourhood(host)) if behind.witness is not None else None,
         )

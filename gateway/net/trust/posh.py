@@ -1,11 +1,13 @@
 """POSH documents, fetched where streams need them, and kept as long as they say (RFC 7711 §4).
 
 Anybody can have us fetch, by claiming a domain. So few are fetched at once, each domain once, and failures are kept for
-a while, too. How far a document may lead: to one other, which has to have the fingerprints.
+a while, too. One address that connects to us may use as many places as are still free, so it alone gets half of them,
+however many domains it claims and however long their web servers say nothing. How far a document may lead: to one other, which has to have the fingerprints.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -46,9 +48,13 @@ class PoshDocuments:
         self._url_of = url_of
         self._known: Bounded[Domain, tuple[float, KnownDocument]] = Bounded(most)
         self._waiting: dict[Domain, list[Deferred[KnownDocument]]] = {}
+        self._places: Counter[str] = Counter()  # by the address for which a document is being fetched
 
-    async def of(self, domain: Domain) -> KnownDocument:
-        """Return the document of a domain; None if there is none, or too many are being fetched."""
+    async def of(self, domain: Domain, address: str = "") -> KnownDocument:
+        """Return the document of a domain; None if there is none, or too many are being fetched.
+
+        `address` is who claims the domain; empty for a stream that we open.
+        """
         until, known = self._known.get(domain) or (0.0, (None, ""))
         if until > self._clock.seconds():
             return known
@@ -56,9 +62,10 @@ class PoshDocuments:
             wait: Deferred[KnownDocument] = Deferred()
             self._waiting[domain].append(wait)
             return await wait
-        if len(self._waiting) >= MOST_AT_ONCE:
+        if not self._has_place(address):
             return None, ""
         self._waiting[domain] = []
+        self._places[address] += 1
         known, seconds = (None, ""), FAILURE_SECONDS
         try:
             known = await self._found(domain)
@@ -66,10 +73,15 @@ class PoshDocuments:
         except (FetchFailed, UnusableDocument):
             pass
         finally:
+            self._places -= Counter([address])  # without those that have none
             self._known.put(domain, (self._clock.seconds() + seconds, known), family(domain))
             for waiting in self._waiting.pop(domain):
                 waiting.callback(known)
         return known
+
+    def _has_place(self, address: str) -> bool:
+        free = MOST_AT_ONCE - len(self._waiting)
+        return self._places[address] < free if address else free > 0
 
     async def _found(self, domain: Domain) -> KnownDocument:
         url = self._url_of(domain)

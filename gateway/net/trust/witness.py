@@ -63,9 +63,13 @@ class Witnesses:
 
         return lambda domain, means, chain: self._ask({**self._asked, Means.DANE: known}, domain, means, chain)
 
-    def of_caller(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
-        """Look up the domain of a stream that others open to us."""
-        return self._ask(self._asked, domain, means, chain)
+    def of_caller(self, address: str) -> Witness:
+        """Return the witness for a stream that others open from that address: it looks up the domain they claim."""
+
+        def by_posh(domain: Domain, chain: CertificateChain) -> Coroutine[Any, Any, Attestations]:
+            return self._by_posh(domain, chain, address)
+
+        return lambda domain, means, chain: self._ask({**self._asked, Means.POSH: by_posh}, domain, means, chain)
 
     def _ask(
         self, asked: Mapping[Means, _Attest], domain: Domain, means: Sequence[Means], chain: CertificateChain
@@ -91,8 +95,8 @@ class Witnesses:
             return ()
         return self._judged(domain, chain, await self._resolver.associations(domain))
 
-    async def _by_posh(self, domain: Domain, chain: CertificateChain) -> Attestations:
-        document, url = await self._documents.of(domain)
+    async def _by_posh(self, domain: Domain, chain: CertificateChain, address: str = "") -> Attestations:
+        document, url = await self._documents.of(domain, address)
         said = judge_by_posh(domain, chain, document, url) if document is not None else None
         return (said,) if said is not None else ()
 
