@@ -2,7 +2,9 @@
 
 Anybody can have us fetch, by claiming a domain. So few are fetched at once, each domain once, and failures are kept for
 a while, too. One address that connects to us may use as many places as are still free, so it alone gets half of them,
-however many domains it claims and however long their web servers say nothing. How far a document may lead: to one other, which has to have the fingerprints.
+however many domains it claims and however long their web servers say nothing.
+
+How far a document may lead: to one other, which has to have the fingerprints.
 """
 
 from __future__ import annotations
