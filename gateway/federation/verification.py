@@ -33,8 +33,9 @@ class QuestionPlaces:
     """The limit on simultaneous verifications, with a share for each address and each domain.
 
     Parties that have proved nothing get no more than a tenth for one address, and for one domain with all its
-    subdomains; all of them together leave a quarter to those who have proved something. How many keys one address may
-    have us verify in a minute is limited as its connections are; 0 means unlimited.
+    subdomains; all of them together leave a quarter to those who have proved something. A domain can be had for little,
+    so these have shares, too: as many places as are still free, so one address, or one domain, alone gets half. How
+    many keys one address may have us verify in a minute is limited as its connections are; 0 means unlimited.
     """
 
     def __init__(self, most: int, per_minute: float = 600) -> None:
@@ -46,9 +47,14 @@ class QuestionPlaces:
 
     def take(self, asker: Asker, domain: str, now: float) -> str:
         """Take a place for a key of that domain; return an empty string, or why there is none."""
-        if self._taken["all"] >= self._most:
+        free = self._most - self._taken["all"]
+        if free <= 0:
             return f"{self._most} keys are being verified ([limits] verifications)"
-        if not asker.is_proved:
+        if asker.is_proved:
+            for whose in self._owners(asker, domain):
+                if self._taken[whose] >= free:
+                    return f"{self._taken[whose]} keys are being verified {whose} ([limits] verifications)"
+        else:
             if self._taken["unproved"] >= self._most - self._most // 4:
                 return "too many keys are being verified for streams that have proved nothing ([limits] verifications)"
             for whose in self._owners(asker, domain):
@@ -67,13 +73,17 @@ class QuestionPlaces:
         self._count(asker, domain, -1)
 
     def _count(self, asker: Asker, domain: str, by: int) -> None:
-        for whose in ("all", *(() if asker.is_proved else ("unproved", *self._owners(asker, domain)))):
+        for whose in ("all", *(() if asker.is_proved else ("unproved",)), *self._owners(asker, domain)):
             self._taken[whose] += by
             if not self._taken[whose]:
                 del self._taken[whose]
 
-    def _owners(self, asker: Asker, domain: str) -> tuple[str, str]:
-        return f"at the request of {asker.address}", f"of {family(domain)}"
+    def _owners(self, asker: Asker, domain: str) -> tuple[str, ...]:
+        """Return whose shares a place is taken from; what is asked without an address is our own."""
+        if not asker.address:
+            return ()
+        proved = " for streams that have proved a domain" if asker.is_proved else ""
+        return f"at the request of {asker.address}{proved}", f"of {family(domain)}{proved}"
 
 
 class KeyQuestions:
