@@ -458,7 +458,8 @@ class Limits:
         at_least=65536,
     )
     queue_bytes: int = option(
-        "all waiting stanzas together, each counted with 512 bytes more; further ones are bounced: resource-constraint",
+        "all waiting stanzas together, each counted with 512 bytes more; further ones are bounced: resource-constraint."
+        " Those from and to one other domain may take half of it",
         33554432,
         unit="bytes",
         at_least=1048576,

@@ -84,9 +84,11 @@ class RemoteRoute:
         publish: Publish,
         at_rest: Callable[[RemoteRoute], None],
         keeper: Keeper | None = None,
+        owner: str = "",
     ) -> None:
         """`at_rest` is called when this route has nothing left to remember.
 
+        `owner` is whose share of the space the waiting stanzas use.
         `keeper` has the outbox; without one, stanzas wait in memory only.
         """
         self.pair = pair
@@ -99,7 +101,7 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self.outflow = Outflow(OutflowBounds(most_stanzas=terms.queue_stanzas), space, clock)
+        self.outflow = Outflow(OutflowBounds(most_stanzas=terms.queue_stanzas), space, clock, owner)
         self._written = Lately(terms.keep.silence_seconds)
         self._closed_for = ""  # why no stream is opened any longer; empty: streams are opened
         self._session: ServerSession | None = None

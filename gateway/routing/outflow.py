@@ -20,7 +20,7 @@ All outflows of a process share one QueueSpace.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -63,33 +63,48 @@ class OutflowBounds:
 
 
 class QueueSpace:
-    """The bytes that may wait in all outflows together."""
+    """The bytes that may wait in all outflows together.
+
+    An owner may use as much as is still free, so what waits because of one other domain takes no more than half.
+    """
 
     def __init__(self, most: int, each: int = _STANZA_BYTES) -> None:
         """`each` is the memory of a stanza beside its own bytes."""
         self._left = most
         self._each = each
+        self._taken: Counter[str] = Counter()  # by owner
 
     @property
     def left(self) -> int:
         """Return how much more may wait."""
         return self._left
 
-    def take(self, size: int, count: int = 1) -> bool:
-        """Reserve space for this many more stanzas, `size` bytes together; return whether there was enough."""
-        size += count * self._each
-        if size > self._left:
+    def take(self, size: int, count: int = 1, owner: str = "") -> bool:
+        """Reserve space for this many more stanzas, `size` bytes together; return whether there was enough.
+
+        `owner` is whose share they use; empty for none.
+        """
+        used = size + count * self._each
+        if used + (self._taken[owner] if owner else 0) > self._left:
             return False
-        self._left -= size
+        self.insist(count, size, owner)
         return True
 
-    def insist(self, count: int, size: int) -> None:
+    def insist(self, count: int, size: int, owner: str = "") -> None:
         """Reserve space for stanzas that were accepted earlier, even if there is not enough."""
-        self._left -= size + count * self._each
+        used = size + count * self._each
+        self._left -= used
+        if owner and used:
+            self._taken[owner] += used
 
-    def give_back(self, count: int, size: int) -> None:
+    def give_back(self, count: int, size: int, owner: str = "") -> None:
         """Release the space of stanzas that no longer wait."""
-        self._left += size + count * self._each
+        used = size + count * self._each
+        self._left += used
+        if owner and used:
+            self._taken[owner] -= used
+            if self._taken[owner] <= 0:
+                del self._taken[owner]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +149,11 @@ class Lately:
 class Outflow:
     """The queue for one destination, and the batch that is about to be written to it."""
 
-    def __init__(self, bounds: OutflowBounds, space: QueueSpace, clock: IReactorTime) -> None:
-        """`clock` is an IReactorTime; senders that wait to continue get their turns in its iterations."""
+    def __init__(self, bounds: OutflowBounds, space: QueueSpace, clock: IReactorTime, owner: str = "") -> None:
+        """`clock` is an IReactorTime; senders that wait to continue get their turns in its iterations.
+
+        `owner` is whose share of the space it uses.
+        """
         self.flows = False
         self.is_diverted = False  # `flows` stays False, because something outside this outflow goes first
         self.waiting_bytes = 0
@@ -148,6 +166,7 @@ class Outflow:
         self._turn: IDelayedCall | None = None
         self._bounds = bounds
         self._space = space
+        self._owner = owner
         self._channel: Channel | None = None
         self._batch: list[AddressedStanza] = []
         self._queue: deque[AddressedStanza] = deque()
@@ -182,7 +201,7 @@ class Outflow:
 
     def _enqueue(self, stanzas: Sequence[AddressedStanza]) -> bool:
         size = sum([len(stanza.raw) for stanza in stanzas])
-        if self._is_full(size) or not self._space.take(size, len(stanzas)):
+        if self._is_full(size) or not self._space.take(size, len(stanzas), self._owner):
             return False
         self.waiting_bytes += size
         self._queue.extend(stanzas)
@@ -228,7 +247,7 @@ class Outflow:
         waiting = list(self._queue)
         self._queue.clear()
         self._written += len(waiting)
-        self._space.give_back(len(waiting), self.waiting_bytes)
+        self._space.give_back(len(waiting), self.waiting_bytes, self._owner)
         self.waiting_bytes = self.refused = 0
         self._release_all()
         return waiting
@@ -276,7 +295,7 @@ class Outflow:
             size += len(chunk[-1].raw)
         self.waiting_bytes -= size
         self._written += len(chunk)
-        self._space.give_back(len(chunk), size)
+        self._space.give_back(len(chunk), size, self._owner)
         return chunk
 
     def _append_batch(self) -> None:
@@ -289,7 +308,7 @@ class Outflow:
     def _count(self, stanzas: Sequence[AddressedStanza]) -> None:
         size = sum([len(stanza.raw) for stanza in stanzas])
         self.waiting_bytes += size
-        self._space.insist(len(stanzas), size)
+        self._space.insist(len(stanzas), size, self._owner)
 
     # -- what has waited for too long --------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import SystemRandom
 
+from gateway.bounds.tables import family
 from gateway.cluster.askers import OWN
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.crowded import CrowdedOut
@@ -41,6 +42,7 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
     keeper = Keeper(shared.reactor, shared.time_of_day, name, space=space)
 
     def remote(pair: DomainPair) -> RemoteRoute:
+        foreign = pair.target if shared.in_force.domains.is_own(pair.sender) else pair.sender
         return RemoteRoute(
             pair,
             shared.in_force.route_terms(pair.target),
@@ -52,6 +54,7 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
             publish=publish,
             at_rest=routes.forget,
             keeper=keeper,
+            owner=family(foreign),
         )
 
     crowded_out = CrowdedOut(limits.routes, lambda: router, publish, shared.reactor.seconds)
