@@ -294,14 +294,19 @@ class ComponentRoute:
         self.outflow.add(stanza)
         self.outflow.flush()
 
+    @property
+    def proof(self) -> Proof:
+        """As `BacklogsOwner.proof`."""
+        takes_over = all(session.proof is Proof.TAKEN_OVER for session in self._slots.sessions)
+        return Proof.TAKEN_OVER if takes_over else Proof.READ
+
     def ask(self, resource: str, answered: WhenProved) -> None:
         """As `BacklogsOwner.ask`: in the component's own name, since no other domain's is ours to use.
 
         Each connection is asked, and all must answer, because each proves only what was written to itself.
         """
         sessions = self._slots.sessions
-        takes_over = all(session.proof is Proof.TAKEN_OVER for session in sessions)
-        proof = Proof.TAKEN_OVER if takes_over else Proof.READ
+        proof = self.proof
         open_pings = {f"{resource}-{number}" if number else resource: each for number, each in enumerate(sessions)}
 
         def take(answer: AddressedStanza) -> None:

@@ -283,6 +283,11 @@ class RemoteRoute:
         return False
 
     @property
+    def proof(self) -> Proof:
+        """As `BacklogOwner.proof`."""
+        return Proof.READ
+
+    @property
     def stamps_as(self) -> Domain:
         """As `BacklogOwner.stamps_as`: to a server behind us we speak for others, but may not use their names."""
         return self.pair.target if self._router.is_own(self.pair.target) else self.pair.sender
@@ -331,7 +336,7 @@ class RemoteRoute:
         sender = Address.make("", self.pair.sender, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.pair.target}
         ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
-        self._router.own_questions.ask(ping, lambda _: answered(Proof.READ))
+        self._router.own_questions.ask(ping, lambda _: answered(self.proof))
         self._open_session.send([ping], ping.raw)
 
     def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:

@@ -119,6 +119,10 @@ class BacklogOwner(Protocol):
         """Return whether one ping serves several backlogs, so that each requests it at the end of a turn."""
 
     @property
+    def proof(self) -> Proof:
+        """Return what the answer to a ping proves."""
+
+    @property
     def stamps_as(self) -> Domain:
         """The domain of ours that appears in the stamp of a late stanza (XEP-0203)."""
 
@@ -872,7 +876,7 @@ class KeptBacklog:
         self._send()
 
     def _ask(self, settlement: Settlement) -> None:
-        settlement.asked(self._keeper.clock.seconds())
+        settlement.asked(self._keeper.clock.seconds(), self._owner.proof)
         self._owner.ask(self._keeper.new_resource(), self._pinged(settlement))
 
     def _ask_later(self) -> None:

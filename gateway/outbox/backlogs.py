@@ -54,6 +54,10 @@ class BacklogsOwner(Protocol):
     def write_follower(self, stanza: AddressedStanza) -> None:
         """Write a stanza that is not kept: what was kept before it has been written."""
 
+    @property
+    def proof(self) -> Proof:
+        """Return what the answer to a ping proves."""
+
     def ask(self, resource: str, answered: WhenProved) -> None:
         """Write a ping to the stream; call `answered` with what an answer proves."""
 
@@ -307,6 +311,10 @@ class _OfPair:
     @property
     def asks_for_several(self) -> bool:
         return True
+
+    @property
+    def proof(self) -> Proof:
+        return self._backlogs.owner.proof
 
     @property
     def stamps_as(self) -> Domain:

@@ -5,7 +5,7 @@
     PINGED     an answer, even an error, to a ping that was written behind it (XEP-0199):   what was written behind
                the other side has read everything before it; then GRACE_SECONDS, since      the last ping that was
                some servers answer a moment before they have stored what they read          answered
-               (a proof of another kind, that it was taken over for good, settles it at once)
+               (a proof that it was taken over for good settles it at once; that is waited for without end)
     TIMED      it was written `silence_seconds` ago, and the connection still stands        all of it
 
     state      written    ping written    answer                             unanswered too long        broke
@@ -83,6 +83,7 @@ class Settlement:
         self._batches: deque[_SettledBatch] = deque()  # unsettled, oldest first
         self._asked_upto = 0
         self._asked_at = 0.0
+        self._awaits = Proof.READ
         self._graces: deque[tuple[int, float]] = deque()  # each read up to a number, and since when
 
     def wants_ping(self, *, pressed: bool) -> bool:
@@ -101,9 +102,10 @@ class Settlement:
         if self.state is SettlementState.IDLE:
             self.state = SettlementState.WRITTEN
 
-    def asked(self, now: float) -> None:
-        """Record that a ping was written behind everything else."""
+    def asked(self, now: float, awaits: Proof = Proof.READ) -> None:
+        """Record that a ping was written behind everything else, and what its answer will prove."""
         self.state = SettlementState.ASKED
+        self._awaits = awaits
         self._asked_upto = self._batches[-1].upto
         self._asked_at = now
 
@@ -129,7 +131,8 @@ class Settlement:
             return None
         moments = [since + GRACE_SECONDS for _, since in islice(self._graces, 1)]
         if self.state is SettlementState.ASKED:
-            moments.append(self._asked_at + self._silence)
+            if self._awaits is Proof.READ:  # who takes stanzas over always answers: nothing else shows that they have
+                moments.append(self._asked_at + self._silence)
         elif self.means is SettlementMeans.TIMED:
             moments.append(self._batches[0].written + self._silence)
         return min(moments, default=None)

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.components.elsewhere import ElsewhereSession, not_kept
+from gateway.notices.notices import TakenForDelivered
 from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.nodes import World
 from tests.unit.components.test_components import ASKED
@@ -87,8 +88,13 @@ def test_what_is_not_acknowledged_stays_in_the_outbox(harness: NodeHarness) -> N
     harness.nodes.parties["b"].room = Deferred()
     harness.at("b")
     assert harness.arrived("b") == ["1"]
-    harness.nodes.advance(5)
+    harness.nodes.advance(40)
     assert harness.kept == 1
+    assert not [notice for notice in harness.notices if isinstance(notice, TakenForDelivered)]
+    harness.nodes.kill("b")
+    harness.nodes.advance(15)
+    harness.at("c")
+    assert (harness.arrived("c"), harness.kept) == (["1"], 0)
 
 
 def test_when_the_node_dies_its_stanzas_are_kept_and_delivered_at_the_next_one(harness: NodeHarness) -> None:
