@@ -83,9 +83,7 @@ class Gateway(MultiService):
         )
         self.cluster = join_cluster(shared, routing, served)
         self.kept = Kept(shared, routing, served)
-        people = self.people = host_accounts(
-            shared, routing, served, self.cluster.homes if self.cluster is not None else None
-        )
+        people = self.people = host_accounts(shared, routing, served, self.cluster)
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing, self._revoked)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)

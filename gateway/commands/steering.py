@@ -206,9 +206,14 @@ class Announce(Steering):
 
 
 def announce(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
-    """Yield how many accounts get the announcement."""
+    """Yield how many accounts get the announcement, and of several nodes, how many at which."""
     online = "" if answer["everybody"] else " online"
-    yield f"being sent to {counted(answer['accounts'], 'account')}{online}"
+    nodes = answer.get("nodes", {})
+    at = [f"{each['accounts']} at node {node}" for node, each in nodes.items() if "accounts" in each]
+    yield f"being sent to {counted(answer['accounts'], 'account')}{online}{': ' if at else ''}{', '.join(at)}"
+    for node, each in nodes.items():
+        if "problem" in each:
+            yield f"those at node {node} may not get it: {harmless(each['problem'], 200)}"
 
 
 def state_folder(config: Path) -> Path:

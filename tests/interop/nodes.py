@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tests.interop.peers import Gateway, NotInstalledError
 from tests.interop.peers.process import Server
-from tests.interop.peers.site import CLIENT, NATS, laid_over
+from tests.interop.peers.site import CLIENT, HTTP, NATS, laid_over
 from tests.interop.world import World
 from tests.support.throwaway_ca import ip
 
@@ -92,7 +92,8 @@ class Cluster:
             table |= {"name": "tests", "node": node, "secret": SECRET, "clients": f"{own}:{CLIENT}"}
             if secured:
                 table |= {"authorities": str(world.authorities), "user": USER, "password": PASSWORD}
-            site = replace(first, address=own, options=laid_over({"cluster": table}, options or {}))
+            own_options = {"cluster": table, "listen": {"http": [f"tcp:{HTTP}:interface={own}"]}}
+            site = replace(first, address=own, options=laid_over(own_options, options or {}))
             self.nodes[node] = Gateway(site, world.folder / f"node-{node}-{site.address}")
         self.found_at(nodes[-1])
 

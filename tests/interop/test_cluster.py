@@ -5,15 +5,20 @@ The component is attached at node a, and the world finds the domains at node c: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from tests.interop.clients import Component, attached, user
 from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Cluster, Nats
-from tests.interop.peers import Peer
-from tests.interop.peers.site import COMPONENT
+from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.site import COMPONENT, HTTP
 from tests.interop.world import World
 
 DOMAIN, ROOMS = "cluster.test", "rooms.cluster.test"
@@ -75,6 +80,33 @@ async def test_status_peers_and_explain_of_any_node_tell_of_all(cluster: Cluster
         status = cluster["b"].operate("status")
         assert "b (this one)" in status
         assert "attached from node a" in cluster["b"].operate("explain", ROOMS)
+        events = await asyncio.to_thread(
+            page_of, cluster["b"], lambda shown: len(nodes_with(shown, "prosody.test")) > 1
+        )
+        assert nodes_with(events, "prosody.test") >= {"a", "c"}
+        assert {each["node"]: each["state"] for each in events["nodes"]["rows"]} == dict.fromkeys("abc", "up")
+        assert all(each["streams"] is not None and each["version"] for each in events["nodes"]["rows"])
+
+
+def nodes_with(events: Mapping[str, Any], domain: str) -> set[str]:
+    return {each["node"] for each in events["peers"]["rows"] if each["domain"] == domain}
+
+
+def page_of(node: Gateway, is_enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What the page of a node shows, as soon as that is enough."""
+    shown: dict[str, Any] = {}
+    with urlopen(f"http://{node.address}:{HTTP}/events", timeout=30) as stream:
+        deadline = time.monotonic() + 60
+        for line in stream:
+            word, _, rest = line.decode().strip().partition(": ")
+            if word == "event":
+                name = rest
+            elif word == "data":
+                shown[name] = json.loads(rest)
+            if {"peers", "nodes"} <= shown.keys() and is_enough(shown):
+                break
+            assert time.monotonic() < deadline, shown
+    return shown
 
 
 async def test_a_component_at_two_nodes_gets_the_answers_where_it_asked(cluster: Cluster, prosody: Peer) -> None:

@@ -17,6 +17,7 @@ from tests.interop.clients import PASSWORD, Client, Component, LoginError
 from tests.interop.nodes import Cluster, Nats
 from tests.interop.peers import Gateway, NotInstalledError, Peer
 from tests.interop.peers.site import CLIENT, COMPONENT
+from tests.interop.test_announce import command, form
 from tests.interop.test_outbox import until, waiting
 from tests.interop.world import World
 from tests.support.postgresql import Postgresql
@@ -35,7 +36,7 @@ def cluster(world: World, postgresql: Postgresql) -> Iterator[Cluster]:
         (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
     url = postgresql.url()
     options: dict[str, Any] = {
-        "domains": {ROOMS: {"keep": "waiting"}, DOMAIN: {"serve": "im"}},
+        "domains": {ROOMS: {"keep": "waiting"}, DOMAIN: {"serve": "im", "admins": [f"xmpp:{living_at('a')}"]}},
         "outbox": {"url": url},
         "storage": {"url": url},
     }
@@ -108,6 +109,14 @@ async def test_accounts_at_two_nodes_talk_and_one_moves_when_its_home_is_killed(
         await his.__aenter__()
         assert (his.sent_to, hers.sent_to) == ([cluster["a"].address], [])
         await talk(his, hers, words="hello")
+        announced = cluster["b"].ask("announce", text="We stop at ten", everybody="")
+        at = {node: each["accounts"] for node, each in announced["nodes"].items()}
+        assert (announced["accounts"], at) == (2, {"a": 1, "b": 1})
+        for each in (his, hers):
+            await each.expect_message("We stop at ten")
+        await his.request(DOMAIN, command("announce", form("Tonight", "At eleven, rather")), "set")
+        for each in (his, hers):
+            await each.expect_message("At eleven, rather")
         cluster["a"].kill()
         his.abort()
         hers.send_message(romeo, "art thou gone so?")

@@ -20,22 +20,26 @@ ANSWER_SECONDS = 5.0
 RELOAD_SECONDS = 60.0
 
 
-class Member(Protocol):
-    """This node, as far as commands are concerned."""
+class AskingMember(Protocol):
+    """This node, as the one that asks all others."""
 
     name: str
 
     def names(self) -> list[str]:
         """Return the names of the other live nodes."""
 
+    def ask_for(self, node: str, command: str, arguments: Mapping[str, str], seconds: float) -> Deferred[Any]:
+        """Have another node carry out a command; return its result."""
+
+
+class Member(AskingMember, Protocol):
+    """This node, as far as commands are concerned."""
+
     def figures(self) -> dict[str, Any]:
         """Return what this node knows of the cluster."""
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return what this node knows of each node."""
-
-    def ask_for(self, node: str, command: str, arguments: Mapping[str, str], seconds: float) -> Deferred[Any]:
-        """Have another node carry out a command; return its result."""
 
     def drain(self) -> Deferred[dict[str, Any]]:
         """Hand everything over, then stop."""
@@ -60,6 +64,7 @@ class ClusterCommands:
             "reload": self.reload,
             "drain": self._member.drain,
             "close_account": self.close_account,
+            "announce": self.announce,
         }
 
     @property
@@ -73,6 +78,7 @@ class ClusterCommands:
             "explain": self._local["explain"],
             "reload": self._local["reload"],
             "close_account": self._local["close_account"],
+            "announce": self._local["announce"],
         }
 
     def close_account(self, account: str) -> Deferred[dict[str, Any]]:
@@ -84,6 +90,22 @@ class ClusterCommands:
 
         own = maybeDeferred(self._local["close_account"], account=account)
         return _all([own, self._from_others("close_account", {"account": account})]).addCallback(together)
+
+    def announce(self, text: str, subject: str = "", domain: str = "", everybody: str = "") -> Deferred[dict[str, Any]]:
+        """Announce to those who are online, on whatever node they are; this node alone can reach all accounts."""
+        arguments = {"text": text, "subject": subject, "domain": domain}
+
+        def here(own: dict[str, Any]) -> Deferred[dict[str, Any]] | dict[str, Any]:
+            if everybody:
+                return own
+            asked = announce_elsewhere(self._member, arguments)
+            return asked.addCallback(lambda others: together(own, others))
+
+        def together(own: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[str, Any]:
+            nodes = {self._member.name: own, **others}
+            return {**own, "accounts": sum(each.get("accounts", 0) for each in nodes.values()), "nodes": nodes}
+
+        return maybeDeferred(self._local["announce"], **arguments, everybody=everybody).addCallback(here)
 
     def status(self) -> Deferred[dict[str, Any]]:
         """Return the status of this node, and the state of all."""
@@ -133,14 +155,25 @@ class ClusterCommands:
     def _from_others(
         self, command: str, arguments: Mapping[str, str], seconds: float = ANSWER_SECONDS
     ) -> Deferred[dict[str, Any]]:
-        """Return the answer of each other node; of one that did not answer, the problem."""
-        names = self._member.names()
+        return _from_others(self._member, command, arguments, seconds)
 
-        def problem(failure: Failure) -> dict[str, Any]:
-            return {"problem": failure.getErrorMessage()}
 
-        asked = [self._member.ask_for(name, command, arguments, seconds).addErrback(problem) for name in names]
-        return _all(asked).addCallback(lambda found: dict(zip(names, (answer for _, answer in found), strict=True)))
+def announce_elsewhere(member: AskingMember, arguments: Mapping[str, str]) -> Deferred[dict[str, dict[str, Any]]]:
+    """Have the other nodes announce something to those who are online there; return the answer of each."""
+    return _from_others(member, "announce", arguments, ANSWER_SECONDS)
+
+
+def _from_others(
+    member: AskingMember, command: str, arguments: Mapping[str, str], seconds: float
+) -> Deferred[dict[str, dict[str, Any]]]:
+    """Return the answer of each other node; of one that did not answer, the problem."""
+    names = member.names()
+
+    def problem(failure: Failure) -> dict[str, Any]:
+        return {"problem": failure.getErrorMessage()}
+
+    asked = [member.ask_for(name, command, arguments, seconds).addErrback(problem) for name in names]
+    return _all(asked).addCallback(lambda found: dict(zip(names, (answer for _, answer in found), strict=True)))
 
 
 def _all(asked: list[Deferred[Any]]) -> Deferred[list[tuple[bool, Any]]]:

@@ -17,10 +17,11 @@ from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.im.announcing import Announcement
 from gateway.im.assembly import FEATURES, FOR_COMPONENTS, IDENTITIES
-from gateway.im.homes import Homes
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Remark, counted
+from gateway.operations.control.cluster import announce_elsewhere
 from gateway.routing.interfaces import IRoute
+from gateway.run.assembly.cluster import Clustered
 from gateway.run.assembly.privileges import delegates_of, entities_of
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, bare_addresses, contacts_of, services_of
@@ -30,13 +31,13 @@ from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.namespaces import ADMIN
 
 
-def host_accounts(shared: Shared, routing: Routing, served: Served, homes: Homes | None) -> People:
+def host_accounts(shared: Shared, routing: Routing, served: Served, cluster: Clustered | None) -> People:
     """Return the domains with accounts as a service, because their store is opened when the service starts."""
     settings = shared.settings
 
     def itself(domain: Domain) -> IRoute:
         directory = Directory()
-        commands = admin_commands(shared, people, domain, directory)
+        commands = admin_commands(shared, people, domain, directory, cluster)
         served = [directory, Ping(), Version(), Time(), Announced((*FEATURES, *FOR_COMPONENTS), IDENTITIES)]
         disco = Disco(
             served,
@@ -64,12 +65,14 @@ def host_accounts(shared: Shared, routing: Routing, served: Served, homes: Homes
         unsafe=routing.keeper.unsafe,
         entities=partial(entities_of, shared, served),
         delegates=partial(delegates_of, shared, served),
-        homes=homes,
+        homes=cluster.homes if cluster is not None else None,
     )
     return people
 
 
-def admin_commands(shared: Shared, people: People, domain: Domain, directory: Directory) -> ServiceCommands:
+def admin_commands(
+    shared: Shared, people: People, domain: Domain, directory: Directory, cluster: Clustered | None
+) -> ServiceCommands:
     """Return the ad-hoc commands of a domain with accounts, for its admins (XEP-0133)."""
 
     def is_admin(somebody: Address) -> bool:
@@ -79,6 +82,10 @@ def admin_commands(shared: Shared, people: People, domain: Domain, directory: Di
         if problem := announcement.problem:
             raise ValueError(problem)
         accounts = await people.announcer.announce(announcement, [domain])
+        if cluster is not None and not announcement.to_all:
+            arguments = {"text": announcement.text, "subject": announcement.subject, "domain": str(domain)}
+            others = await announce_elsewhere(cluster, arguments)
+            accounts += sum(each.get("accounts", 0) for each in others.values())
         shared.board.publish(Remark(text=f"{caller.bare} announces something to {counted(accounts, 'account')}"))
         return f"This is being sent to {counted(accounts, 'account')}."
 
