@@ -102,6 +102,8 @@ async def talk(one: Client, other: Client, *, words: str) -> None:
 
 async def test_accounts_at_two_nodes_talk_and_one_moves_when_its_home_is_killed(cluster: Cluster) -> None:
     romeo, juliet = living_at("a"), living_at("b")
+    wanted = placement(frozenset("ab")).count("a")  # a was away just before
+    await until(lambda: shards(cluster, "a") == wanted, GONE_SECONDS)
     for account in (romeo, juliet):
         cluster["b"].register(account, PASSWORD)
     async with Follower(juliet, cluster["b"]) as hers:

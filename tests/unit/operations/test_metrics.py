@@ -16,7 +16,7 @@ from gateway.notices.attempts.known_keys import KeyChanged, KnownKey
 from gateway.notices.attempts.records import Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Board, LoopLag, MaybeLost, ServiceBlocked, StanzaBounced, StanzasPassed
-from gateway.operations.metrics import FilterGauges, Metrics
+from gateway.operations.metrics import ClusterGauges, FilterGauges, Metrics
 from gateway.operations.status_records import CertificateStatus, DomainStatus, Figures, OutboxFigures
 from gateway.outbox.keeper import COUNTED
 from gateway.xmpp.addresses import Address
@@ -51,6 +51,9 @@ FIGURES = Figures(
 def metrics() -> Metrics:
     metrics = Metrics(lambda: FIGURES)
     metrics.registry.register(FilterGauges(lambda: [NamedList("bad", "a file").look()], lambda: 3))
+    nodes = [{"node": "a", "live": True, "crossing": 0}, {"node": "b", "live": False, "crossing": 7}]
+    figures = {"node": "a", "life": "a member", "nodes": nodes, "counts": {"sent": 9}}
+    metrics.registry.register(ClusterGauges(lambda: figures))
     return metrics
 
 
