@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 
 from gateway.cluster.crossing import OpenLane
 from gateway.components.slots import WithoutConnection
-from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Lately
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.errors import StreamError
@@ -87,8 +86,3 @@ class ElsewhereSession(WithoutConnection):
     def replaced(self) -> None:
         """As `Attachable.replaced`."""
         self.finish()
-
-
-def not_kept(stanzas: Sequence[AddressedStanza]) -> list[AddressedStanza]:
-    """Return those that nobody keeps: kept ones are written again by themselves."""
-    return [stanza for stanza in stanzas if not isinstance(stanza, Waiting)]

@@ -42,7 +42,7 @@ from gateway.notices.notices import (
     TakenForDelivered,
     TooMuch,
 )
-from gateway.outbox.backlog import KeepTerms, WhenProved
+from gateway.outbox.backlog import KeepTerms, WhenProved, without_kept
 from gateway.outbox.backlogs import Backlogs
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.settlement import Proof
@@ -283,6 +283,7 @@ class ComponentRoute:
 
     def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
+        self._slots.flush_ahead()
         for session, stanzas in self._slots.divided_by_session(batch):
             if not session.is_elsewhere:
                 self._count(stanzas, sum([len(stanza.raw) for stanza in stanzas]))
@@ -371,29 +372,29 @@ class ComponentRoute:
     def move(self, old: Attachable, new: Attachable | None, left: Sequence[AddressedStanza] = ()) -> None:
         """Replace one that is at another node by a different session, or by none.
 
-        `left` was written to the old one and is ours again: it is written first, or has the end of what waits.
+        `left` was written to the old one, in this order, and is ours again: it is written first, or has the end of what
+        waits. Of this, what is kept is written again in its place.
         """
         slot = self._slots.of_session(old)
         if slot is None:
-            for stanza in left:
+            for stanza in without_kept(left):
                 self.deliver(stanza)
         else:
             slot.session = None
             slot.outflow.shut()
-            slot.outflow.put_first(left)
-            others = bool(self._slots.sessions)
-            following = self._backlogs.broke(Break.OTHER) if self._backlogs is not None and not others else []
-            if new is not None:
-                if others and self._backlogs is not None:
+            if self._slots.sessions:
+                slot.outflow.put_first(without_kept(left))
+                if new is None:
+                    self._take_over(slot, old)
+                elif self._backlogs is not None:
                     self._backlogs.moved(old)
-                self._take(slot, new)
-            elif others:
-                self._take_over(slot, old)
-            else:
+            elif new is None:
                 self._tell(f"no longer attached at {old.address}", Level.WARN)
-                following += slot.outflow.take_all()
-            for stanza in following:
-                self.deliver(stanza)
+                self._leave_none(slot, Break.OTHER, left)
+            else:
+                self._leave_to_next(slot, Break.OTHER, left)
+            if new is not None:
+                self._take(slot, new)
         self.flush()
         self._router.flush()
 
@@ -428,19 +429,32 @@ class ComponentRoute:
             elif self.watcher is not None:
                 self.watcher(self)
 
-    def _leave_none(self, slot: Slot, made: Break) -> None:
+    def _leave_none(self, slot: Slot, made: Break, unacknowledged: Sequence[AddressedStanza] = ()) -> None:
         """Keep or bounce what waits, because no connection is attached any longer."""
-        following = self._backlogs.broke(made) if self._backlogs is not None else []
+        self._leave_to_next(slot, made, unacknowledged)
+        following = self._backlogs.take_followers() if self._backlogs is not None else []
         for stanza in [*following, *slot.outflow.take_all()]:
             if self._backlogs is None or not self._backlogs.takes(stanza):
                 self._router.bounce(stanza, NOBODY_THERE)
+
+    def _leave_to_next(self, slot: Slot, made: Break, unacknowledged: Sequence[AddressedStanza]) -> None:
+        """Let everything wait, each stanza in its place, because the only connection has gone."""
+        if self._backlogs is None:
+            slot.outflow.put_first(unacknowledged)
+            return
+        waiting = slot.outflow.take_all()
+        rest = self._backlogs.broke(made, unacknowledged, waiting, is_behind=slot.outflow.is_diverted)
+        slot.outflow.put_first([*rest.first, *rest.left])
 
     def _take_over(self, slot: Slot, lost: Attachable) -> None:
         """Have the other connections take over what was in flight to a lost one, and what waited for it."""
         if self._backlogs is not None:
             self._backlogs.moved(lost)
         for stanza in slot.outflow.take_all():
-            self.deliver(stanza)
+            if not slot.outflow.is_diverted:
+                self.deliver(stanza)
+            elif not self._slots.enqueue(stanza):  # it comes before everything that has not been written
+                self._router.bounce(stanza, _TOO_MUCH)
 
     def end(self, error: StreamError, *, disowned: bool = True) -> None:
         """Close every connection, also one that waits for a sign of life of others, and attach nobody from now on.

@@ -211,6 +211,11 @@ class ComponentSlots:
             return waits[0] if waits else None
         return DeferredList(waits).addCallback(lambda _: None)
 
+    def flush_ahead(self) -> None:
+        """As `Outflow.flush_ahead`."""
+        for slot in self._slots:
+            slot.outflow.flush_ahead()
+
     def drain(self) -> None:
         """As `Outflow.drain`."""
         for slot in self._slots:

@@ -204,11 +204,11 @@ class RemoteRoute:
         self._fall_behind(session, backlog)
         backlog.spill(self.outflow.take_all())
 
-    def _fall_behind(self, session: ServerSession, backlog: KeptBacklog) -> None:
-        """Send what is kept from now on behind what has been written to the stream."""
+    def _fall_behind(self, session: ServerSession, backlog: KeptBacklog, *, behind_others: bool = False) -> None:
+        """Send what is kept from now on behind what has been written to the stream, as `KeptBacklog.adopt` says."""
         if not backlog.has_begun:
             self._begin_backlog(session, backlog)
-        backlog.adopt(session.unacknowledged(self.pair), session.replace)
+        backlog.adopt(session.unacknowledged(self.pair), session.replace, behind_others=behind_others)
         self.disposition = Disposition.CATCHING_UP
         self.outflow.divert(True)
 
@@ -309,6 +309,7 @@ class RemoteRoute:
         """Write kept stanzas, as `BacklogOwner.write_kept`: they are not lost with the stream,
         so they cause no doubt.
         """
+        self.outflow.flush_ahead()
         session = self._open_session
         refused: Collection[AddressedStanza] = ()
         if session.largest is not None and any(len(stanza.raw) > session.largest for stanza in batch):
@@ -347,6 +348,7 @@ class RemoteRoute:
             elif not self.outflow.enqueue(stanza):
                 self._refuse(stanza)
         self.outflow.flush()
+        self.outflow.drain()
         self._flush_soon()
         if self.disposition in (Disposition.IDLE, Disposition.WAITING):
             self._begin()
@@ -418,15 +420,12 @@ class RemoteRoute:
         backlog, session = self._backlog, self._session
         if backlog is None:
             return
-        backlog.learn()
         if self.disposition is Disposition.SENDING and session is not None:
-            self.disposition = Disposition.CATCHING_UP
-            self.outflow.divert(True)
-            waiting = self.outflow.take_all()
-            if not backlog.has_begun:
-                self._begin_backlog(session, backlog)
-            backlog.spill(waiting)
+            self._fall_behind(session, backlog, behind_others=True)
+            backlog.spill(self.outflow.take_all())
+            backlog.learn()
         else:
+            backlog.learn()
             self.wake()
 
     def _without_larger(self, batch: Sequence[AddressedStanza], largest: int) -> Sequence[AddressedStanza]:
@@ -614,21 +613,16 @@ class RemoteRoute:
 
     def _keep_rest(self, end: StreamEnd, backlog: KeptBacklog) -> Sequence[AddressedStanza]:
         """Keep unacknowledged stanzas of a broken stream, and those that waited; return those to be sent first."""
-        waiting = self.outflow.take_all()
-        first = backlog.broke(
+        rest = backlog.broke(
             end.made,
             end.unacknowledged.get(self.pair, []),
             resuming=end.resuming,
             blamed=end.blamed,
+            waiting=self.outflow.take_all(),
+            is_behind=self.outflow.is_diverted,
         )
-        left = [each for each in waiting if not backlog.takes(each) and not self._follows(each, backlog)]
-        self.outflow.put_first(left)
-        backlog.flush()
-        return first
-
-    def _follows(self, stanza: AddressedStanza, backlog: KeptBacklog) -> bool:
-        """Have a stanza that is not kept follow what is, where there is something to follow."""
-        return not self._is_held and backlog.must_follow and backlog.follow(stanza, insist=True)
+        self.outflow.put_first(rest.left)
+        return rest.first
 
     def _take_back(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Take the stanzas that a broken stream turned out to have lost."""

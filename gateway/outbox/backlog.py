@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -96,6 +96,20 @@ class Waiting(AddressedStanza):
         self.number = number
         self.backlog = backlog
         self.written_to = None
+
+
+def without_kept(stanzas: Sequence[AddressedStanza]) -> list[AddressedStanza]:
+    """Return the stanzas that no backlog has: the others are written again by theirs."""
+    return [stanza for stanza in stanzas if not isinstance(stanza, Waiting)]
+
+
+class Rest(NamedTuple):
+    """What a stream that broke has left for its owner to write: all else is kept, or follows what is."""
+
+    first: list[AddressedStanza]
+    """What was not acknowledged, and comes before everything that is kept."""
+    left: list[AddressedStanza]
+    """What was not written, and has nothing kept before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +201,7 @@ class KeptBacklog:
         self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # kept, of a stream that broke
         self._doubtful_puts = 0  # of what was written without being kept
         self._adopting: set[int] = set()  # the ids of those on the open stream
+        self._apart: dict[int, Waiting] | None = None  # adopted, by number, if something before them is sent after them
         # not delivered by the stream that broke; None while that is not known, or nothing is in doubt
         self._came_back: list[AddressedStanza] | None = None
         self._timer: IDelayedCall | None = None
@@ -270,6 +285,8 @@ class KeptBacklog:
         ):
             return False
         self._watch_followers()
+        if barrier is not None and self._stream > 0:
+            self._send()  # it need not wait if the disk, and the stream, have taken everything before it at once
         return True
 
     @property
@@ -385,7 +402,11 @@ class KeptBacklog:
             error = failure.value
             assert isinstance(error, OutboxError)
             if isinstance(error, OutboxUnavailable) and self._keeps_nothing:
-                self._owner.remember_only(stanzas)
+                if self._followers:  # they stay where they were, between those that came before and after them
+                    self._followers.insert(stanzas, job, since=self._now, barrier=self._newest)
+                    self._watch_followers()
+                else:
+                    self._owner.remember_only(stanzas)
                 self._send()
                 return
             self._keeper.counts["refused"] += len(stanzas)
@@ -421,17 +442,25 @@ class KeptBacklog:
         self.flight.join(self)
         self._send()
 
-    def adopt(self, unacknowledged: Sequence[AddressedStanza], replace: Replace) -> None:
+    def adopt(
+        self, unacknowledged: Sequence[AddressedStanza], replace: Replace, *, behind_others: bool = False
+    ) -> None:
         """Keep what was written to the open stream without being kept, because something will be kept behind it.
 
         It would otherwise be put when the stream breaks, and go out after that. Once it is on the disk, `replace` takes
         the kept stanzas by the ids of those whose places they take, and returns the ids found.
+
+        If these are put `behind_others`, which another node has left, those come later on the stream, but earlier on
+        the disk; so each of these is settled by itself.
         """
-        is_first = self.head is None and not self._gathered and self._puts.is_complete
-        if not is_first or not self._keeper.takes or self._stream <= 0:
+        if self._gathered or not self._puts.is_complete or not self._keeper.takes or self._stream <= 0:
             return
         fresh = [each for each in unacknowledged if not self._is_own(each) and keeping(each) is not Keep.NO]
         self._adopting = {id(each) for each in fresh}
+        behind_fresh = unacknowledged[unacknowledged.index(fresh[0]) :] if fresh else ()
+        behind_others = behind_others or self.head is not None or any(self._is_own(each) for each in behind_fresh)
+        if behind_others and self._apart is None:
+            self._apart = {}
         for keep, run in groupby(fresh, key=keeping):
             self._put(keep, [*run], written=replace)
 
@@ -446,6 +475,9 @@ class KeptBacklog:
         }
         left = replace(kept)
         self._remove([each.number for id_, each in kept.items() if id_ not in left])
+        if self._apart is not None:  # they stay there, although another one might be the first
+            self._apart.update({each.number: each for each in kept.values()})
+            return
         self._read_upto = max(self._read_upto, numbers[-1])
         if left:
             self._fly([each for id_, each in kept.items() if id_ in left])
@@ -464,12 +496,26 @@ class KeptBacklog:
 
     def acknowledged(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Note that the other side has taken responsibility for these, of all that was sent on the stream."""
+        if self._apart:
+            stanzas = self._without_apart(stanzas)
         if not self._in_flight or self.settlement is None:
             return
         for each in reversed(stanzas):
             if type(each) is Waiting and each.backlog is self:
                 self._settled(self.settlement.acknowledged(each.number) or Settled(upto=each.number))
                 return
+
+    def _without_apart(self, acknowledged: Sequence[AddressedStanza]) -> list[AddressedStanza]:
+        """Settle those of the acknowledged that are settled by themselves; return the others."""
+        apart = self._apart or {}
+        settled = [each.number for each in acknowledged if type(each) is Waiting and each.number in apart]
+        self._keeper.counts["delivered"] += len(settled)
+        self._remove(settled)
+        left = [each for each in acknowledged if type(each) is not Waiting or each.number not in apart]
+        if not self._is_reading:  # a page that is being read may still have them
+            for number in settled:
+                del apart[number]
+        return left
 
     def broke(
         self,
@@ -478,18 +524,50 @@ class KeptBacklog:
         *,
         resuming: bool,
         blamed: AddressedStanza | None = None,
-    ) -> list[AddressedStanza]:
-        """Note that the stream is gone; keep those of `unacknowledged` that are to be kept; return as `returned` does.
+        waiting: Sequence[AddressedStanza] = (),
+        is_behind: bool = False,
+    ) -> Rest:
+        """Note that the stream is gone; keep those of `unacknowledged` that are to be kept, and those `waiting`.
 
         If it is `resuming`, a later call of `returned` says what has not arrived. `made` is None if the flight, which
-        others share, already knows.
+        others share, already knows. Those `waiting` in memory for room on the stream were accepted after everything
+        that was written to it; if what is kept `is_behind` them, before everything that was not.
         """
+        is_held = self.pair.target in self._keeper.held
+        if is_behind and not self.is_empty and not is_held:
+            self._precede(waiting)
+            waiting = ()
+        first = self._end_stream(made, unacknowledged, resuming=resuming, blamed=blamed)
+        left = [
+            each
+            for each in waiting
+            if not self.takes(each) and (is_held or not self.must_follow or not self.follow(each, insist=True))
+        ]
+        self._put_gathered()
+        return Rest(first, left)
+
+    def _precede(self, stanzas: Sequence[AddressedStanza]) -> None:
+        """Let stanzas follow what is in flight, before everything that has not been written."""
+        barrier = self._in_flight[-1].number if self._in_flight else 0
+        self._followers.put_first([(stanza, barrier) for stanza in stanzas], since=self._now)
+        self._watch_followers()
+
+    def _end_stream(
+        self,
+        made: Break | None,
+        unacknowledged: Sequence[AddressedStanza],
+        *,
+        resuming: bool,
+        blamed: AddressedStanza | None,
+    ) -> list[AddressedStanza]:
+        """Forget the stream, and put what was written without being kept; return as `returned` does."""
         self._stream = 0
         self._stop_timer()
         self._note_soon.stop()
         self._spilled = None
         self._release()
         in_flight = list(self._in_flight)
+        apart, self._apart = self._apart or {}, None
         self._in_flight.clear()
         self._in_flight_bytes = 0
         self._exposed.clear()
@@ -504,7 +582,8 @@ class KeptBacklog:
             plain = [each for each in unacknowledged if type(each) is not Waiting and id(each) not in self._adopting]
             fresh = [(keep, each) for each in plain if (keep := keeping(each)) is not Keep.NO]
         self._adopting = set()
-        self._in_doubt = [*(self._in_doubt or ()), *((each, each.number) for each in in_flight if resuming)]
+        is_unknown = [*apart.values(), *in_flight] if resuming else []
+        self._in_doubt = [*(self._in_doubt or ()), *((each, each.number) for each in is_unknown)]
         if made is not None:
             self.flight.broke(made, numbers=() if resuming else [each.number for each in in_flight])
             if fresh and not in_flight and not resuming:
@@ -745,10 +824,15 @@ class KeptBacklog:
         if stream != self._stream:
             return
         self._is_reading = False
+        if self._doubtful_puts:  # it may have what is being adopted
+            self._is_unread = True
+            return
         if kept:
             self._is_unread = True
             self._read_upto = kept[-1].number
             for each in kept:
+                if self._apart and each.number in self._apart:
+                    continue  # written already
                 stanza = restored(name_of(each.raw), each.raw)
                 self._page.append(
                     Waiting(stanza, self, number=each.number, accepted=each.accepted, expires=each.expires)
@@ -962,6 +1046,8 @@ class KeptBacklog:
         if self._stream <= 0 and not self._in_doubt:
             return False
         first = self._in_flight[0].number if self._in_flight else self._page[0].number if self._page else None
+        if self._apart and number in self._apart:
+            return True
         return bool(self._in_doubt) or (first is not None and first <= number <= self._read_upto)
 
     def _expire(self, stanza: Waiting) -> None:

@@ -19,7 +19,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.outbox.backlog import KeepTerms, KeptBacklog, WhenProved
+from gateway.outbox.backlog import KeepTerms, KeptBacklog, Rest, WhenProved, without_kept
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.flight import Flight
 from gateway.outbox.keeper import Keeper
@@ -86,6 +86,7 @@ class Backlogs:
         self._of: dict[DomainPair, KeptBacklog] = {}
         self._behind: set[DomainPair] = set()  # new stanzas of these go through the disk
         self._gathered: dict[KeptBacklog, None] = {}  # those with something to put
+        self._filling: DomainPair | None = None  # what waits for room is being given to its backlog
         self._streams = 0
         self._asking: list[WhenProved] = []  # with the next ping
         self._asked: list[WhenProved] | None = None  # with the one that is not answered
@@ -146,11 +147,12 @@ class Backlogs:
 
     def spill(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Keep what has waited too long for room on the stream, and what comes from the same domains from now on."""
-        by_pair: dict[DomainPair, list[AddressedStanza]] = {}
-        for stanza in stanzas:
-            by_pair.setdefault(DomainPair(stanza.from_.domain, self.target), []).append(stanza)
-        for pair, of_pair in by_pair.items():
-            self._backlog_of(pair).spill(of_pair)
+        for pair, of_pair in self._by_pair(stanzas).items():
+            self._filling = pair  # a backlog that begins has nothing to send yet, and would be forgotten
+            backlog = self._backlog_of(pair)
+            backlog.spill(of_pair)
+            self._filling = None
+            backlog.go_on()
 
     def flush(self) -> Deferred[None] | None:
         """Put what was gathered; return a Deferred if senders should wait for the disk."""
@@ -205,18 +207,45 @@ class Backlogs:
         failure.trap(OutboxError)  # reported as a condition; when that is over, the outbox is asked again
         self._found(DomainState(domain=self.target), stream)
 
-    def broke(self, made: Break) -> list[AddressedStanza]:
-        """Note that the stream is gone; return the stanzas that waited in memory behind those that are kept."""
+    def broke(
+        self,
+        made: Break,
+        unacknowledged: Sequence[AddressedStanza] = (),
+        waiting: Sequence[AddressedStanza] = (),
+        *,
+        is_behind: bool,
+    ) -> Rest:
+        """As `KeptBacklog.broke`, for all pairs; followers wait for another stream."""
         self.state = StreamState.CLOSED
         self._behind.clear()
         self._asking, self._asked = [], None
         self._flight.broke(made)
-        following: list[AddressedStanza] = []
+        written, waits = self._by_pair(unacknowledged), self._by_pair(waiting)
+        rest = Rest([], [])
         for pair, backlog in [*self._of.items()]:
-            backlog.broke(None, (), resuming=False)
-            following += backlog.take_followers()
+            of_pair = backlog.broke(
+                None, written.pop(pair, ()), resuming=False, waiting=waits.pop(pair, ()), is_behind=is_behind
+            )
+            rest.first.extend(of_pair.first)
+            rest.left.extend(of_pair.left)
+            self._emptied(pair)
+        # The others have no backlog; what one has kept that is gone by now has had its end.
+        rest.first.extend(each for of_pair_ in written.values() for each in without_kept(of_pair_))
+        rest.left.extend(each for of_pair_ in waits.values() for each in of_pair_)
+        return rest
+
+    def take_followers(self) -> list[AddressedStanza]:
+        """Return the stanzas that wait in memory behind those that are kept, and forget them."""
+        following = [each for backlog in self._of.values() for each in backlog.take_followers()]
+        for pair in [*self._of]:
             self._emptied(pair)
         return following
+
+    def _by_pair(self, stanzas: Sequence[AddressedStanza]) -> dict[DomainPair, list[AddressedStanza]]:
+        by_pair: dict[DomainPair, list[AddressedStanza]] = {}
+        for stanza in stanzas:
+            by_pair.setdefault(DomainPair(stanza.from_.domain, self.target), []).append(stanza)
+        return by_pair
 
     def moved(self, lost: object) -> None:
         """Note that one of the stream's connections is gone, and others remain: they get what was in flight on it."""
@@ -226,6 +255,8 @@ class Backlogs:
             self._write_ping([*self._asked])
 
     def _caught_up(self, pair: DomainPair) -> None:
+        if pair == self._filling:
+            return
         self._behind.discard(pair)
         self._emptied(pair)
         self._look_whether_caught_up()

@@ -66,6 +66,13 @@ class Followers:
             self._insist(stanza)
             self._queue.appendleft(_Follower(stanza, 0, since, barrier))
 
+    def insert(self, stanzas: Sequence[AddressedStanza], put: int, *, since: float, barrier: float) -> None:
+        """Let stanzas wait that were refused by this transaction: before those that waited for it."""
+        place = next((place for place, each in enumerate(self._queue) if each.put >= put), len(self._queue))
+        for number, stanza in enumerate(stanzas):
+            self._insist(stanza)
+            self._queue.insert(place + number, _Follower(stanza, put, since, barrier))
+
     def _insist(self, stanza: AddressedStanza) -> None:
         if self._space is not None:
             self._space.insist(1, len(stanza.raw))

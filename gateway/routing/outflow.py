@@ -200,6 +200,8 @@ class Outflow:
         return taken
 
     def _enqueue(self, stanzas: Sequence[AddressedStanza]) -> bool:
+        if self._batch:  # it came earlier
+            self._append_batch()
         size = sum([len(stanza.raw) for stanza in stanzas])
         if self._is_full(size) or not self._space.take(size, len(stanzas), self._owner):
             return False
@@ -236,6 +238,16 @@ class Outflow:
         if self.waiting_bytes <= self._bounds.wait_above:
             return None
         return self._waits.wait()
+
+    def flush_ahead(self) -> None:
+        """Write everything, even without room: its owner is about to write something that came later."""
+        channel = self._channel
+        if channel is None or not (self._batch or self._queue):
+            return
+        self._append_batch()
+        while self._queue:
+            channel.send(self._next_chunk())
+        self._drain(channel)
 
     def drain(self) -> None:
         """Write of what waits as much as there is room for."""

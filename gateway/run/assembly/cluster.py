@@ -22,7 +22,7 @@ from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lease import Life
 from gateway.cluster.node import ClusterNode
 from gateway.cluster.shards import SHARDS, shard_of
-from gateway.components.elsewhere import ElsewhereSession, not_kept
+from gateway.components.elsewhere import ElsewhereSession
 from gateway.components.route import ComponentRoute
 from gateway.components.session import ComponentSession
 from gateway.components.single import SingleService
@@ -34,6 +34,7 @@ from gateway.federation.resumable_streams import ResumableStreams
 from gateway.im.homes import Homes
 from gateway.notices.notices import ClusterChanged, Level, StanzasPassed
 from gateway.operations.control.door import CommandRefused
+from gateway.outbox.backlog import without_kept
 from gateway.routing.requests import RequestKey, request_key
 from gateway.routing.router import NOBODY_THERE
 from gateway.run.assembly.routing import Routing
@@ -231,7 +232,7 @@ class Clustered(Service):
         """Have another node, or the outbox, take over what a node has not acknowledged that is gone."""
         router, current = self._routing.router, self._served.placed_route(route.domain)
         if current is not route:  # since a reload
-            for stanza in not_kept(left):
+            for stanza in without_kept(left):
                 if current is None:
                     router.bounce(stanza, NOBODY_THERE)
                 else:
@@ -239,9 +240,9 @@ class Clustered(Service):
             router.flush()
             return
         if session in route.sessions:
-            self._replace(route, session, not_kept(left))
+            self._replace(route, session, left)
         else:
-            route.move(session, None, not_kept(left))
+            route.move(session, None, left)
 
     def _replace(self, route: ComponentRoute, session: ElsewhereSession, left: Sequence[AddressedStanza]) -> None:
         others = {each.node for each in route.sessions if isinstance(each, ElsewhereSession) and each is not session}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.components.elsewhere import ElsewhereSession, not_kept
+from gateway.components.elsewhere import ElsewhereSession
 from gateway.notices.notices import TakenForDelivered
 from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.nodes import World
@@ -34,7 +34,7 @@ class NodeHarness(KeptComponentHarness):
         self.counted += len(batch)
 
     def ended(self, session: ElsewhereSession, left: list[AddressedStanza]) -> None:
-        self.route.move(session, None, not_kept(left))
+        self.route.move(session, None, left)
 
     def at(self, node: str) -> ElsewhereSession:
         """The component is attached at another node."""

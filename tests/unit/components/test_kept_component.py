@@ -31,7 +31,13 @@ START = 1_000_000.0
 class KeptComponentHarness(plain.ComponentHarness):
     """The same harness with an outbox."""
 
-    def __init__(self, level: str = "waiting", outbox: MemoryOutbox | None = None, connections: int = 1) -> None:
+    def __init__(
+        self,
+        level: str = "waiting",
+        outbox: MemoryOutbox | None = None,
+        connections: int = 1,
+        silence_seconds: float = 15,
+    ) -> None:
         super().__init__()
         self.outbox = outbox or MemoryOutbox(limits=OutboxLimits())
         self.keeper = Keeper(self.clock, lambda: START + self.clock.seconds())
@@ -43,7 +49,7 @@ class KeptComponentHarness(plain.ComponentHarness):
             self.clock,
             self.notices.append,
             keeper=self.keeper,
-            keep=lambda: KeepTerms(level=level, hours=1, silence_seconds=15, patience=30),
+            keep=lambda: KeepTerms(level=level, hours=1, silence_seconds=silence_seconds, patience=30),
         )
         self.router.attach(DOMAIN, self.route)
 

@@ -16,6 +16,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from gateway.federation.broken_streams import RESUME_SECONDS
+from gateway.federation.route import RouteTerms
 from gateway.notices.notices import StanzaBounced
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
@@ -26,7 +27,7 @@ from gateway.routing.disposition import Disposition
 from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
-from tests.unit.federation.test_kept_route import KEPT, KeptRouteHarness, Stream, harness
+from tests.unit.federation.test_kept_route import ALL, KEPT, START, KeptRouteHarness, Stream, harness, left_behind
 from tests.unit.federation.test_route import ANSWERED, ASKED, FAR, MESSAGE, PAIR, messages
 
 GROUPCHAT = "<message type='groupchat' id='{id}' from='a@here.test' to='b@far.test'><body>Hi</body></message>"
@@ -115,10 +116,21 @@ class Careful(Stream):
 class Story(KeptRouteHarness):
     """One run: what was sent, what the other server has handled, and how streams have ended."""
 
-    def __init__(self, seed: int, *, may_fail: bool = False, may_hold: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        rules: RouteTerms = KEPT,
+        *,
+        is_managed: bool = True,
+        may_fail: bool = False,
+        may_hold: bool = False,
+        may_learn: bool = False,
+    ) -> None:
         self.chance = Random(seed)
         self.disk = FickleOutbox()
-        super().__init__(KEPT, self.disk)
+        super().__init__(rules, self.disk)
+        self.is_managed = is_managed
+        self.left_behind: set[str] = set()  # by another node
         self.kinds: dict[str, str] = {}
         self.delivered: list[str] = []
         self.unheard: set[str] = set()  # handled on a stream that broke before we heard of it, and was not resumed
@@ -126,7 +138,7 @@ class Story(KeptRouteHarness):
         self.handled = 0  # of what the stream has written
         self.broken: tuple[list[Stanza], int] | None = None
         self.broke_at = 0.0
-        self.may_fail, self.may_hold = may_fail, may_hold
+        self.may_fail, self.may_hold, self.may_learn = may_fail, may_hold, may_learn
 
     def act(self) -> None:
         """Do something."""
@@ -141,8 +153,9 @@ class Story(KeptRouteHarness):
                 self.disk_,
                 self.fills,
                 self.holds,
+                self.learns,
             ),
-            (8, 6, 5, 2, 4, 3, 3, 1, self.may_hold),
+            (8, 6, 5, 2, 4, 3, 3, 1, self.may_hold, self.may_learn),
         )[0]()
 
     def sends(self) -> None:
@@ -158,15 +171,16 @@ class Story(KeptRouteHarness):
         stream = self.stream
         if stream is not None and self.handled < len(stream.written):
             to = self.chance.randrange(self.handled, len(stream.written) + 1)
-            for each in stream.written[self.handled : to]:
-                self.delivered.append(str(each.id))
             new, self.handled = stream.written[self.handled : to], to
+            self.delivered += [str(each.id) for each in new if not is_ping(each)]
             for each in new:
-                if each.name == "iq":
+                if is_ping(each):
+                    self.send(f"<iq type='result' id='{each.id}' from='{FAR}' to='{each.from_}'/>")
+                elif each.name == "iq":
                     self.send(ANSWERED.format(id=each.id))
 
     def acknowledges_(self) -> None:
-        if self.stream is not None and self.handled:
+        if self.stream is not None and self.handled and self.is_managed:
             count = self.chance.randrange(self.handled + 1)
             self.handled -= count
             self.stream.acknowledges(count)
@@ -176,7 +190,10 @@ class Story(KeptRouteHarness):
         if stream is None:
             return
         left = list(stream.written)
-        if self.chance.random() < 0.6 and self.broken is None:
+        if not self.is_managed:
+            self.unheard |= {str(each.id) for each in left[: self.handled]}
+            stream.ends(made=Break.THEIRS if self.chance.random() < 0.2 else Break.OTHER)
+        elif self.chance.random() < 0.6 and self.broken is None:
             self.broken, self.broke_at = (left, self.handled), self.clock.seconds()
             stream.ends(unacknowledged={PAIR: left}, resuming=True)
         else:
@@ -206,7 +223,7 @@ class Story(KeptRouteHarness):
             self.refused()
             return
         self.stream, self.handled = Careful(self.log), 0
-        self.stream.is_managed, self.stream.was_resumed = True, was_resumed
+        self.stream.is_managed, self.stream.was_resumed = self.is_managed, was_resumed
         opening.callback(self.stream)
         self.user = self.stream.user
 
@@ -241,13 +258,23 @@ class Story(KeptRouteHarness):
             self.keeper.held.add(PAIR.target)
             self.route.hold()
 
+    def learns(self) -> None:
+        """Another node has left something, and it is in our outbox now."""
+        numbers = [str(len(self.kinds) + each) for each in range(self.chance.randrange(1, 4))]
+        self.left_behind.update(numbers)
+        self.kinds.update(dict.fromkeys(numbers, MESSAGE))
+        raws = [MESSAGE.format(id=number).encode() for number in numbers]
+        when = START + self.clock.seconds()
+        MemoryOutbox.put(self.disk, PAIR, raws, accepted=when, expires=when + 3600)
+        self.route.learn()
+
     def ends(self) -> None:
         """All is well from now on."""
         self.disk.is_slow = self.disk.is_failing = False
         self.chance = Random(1)
         if PAIR.target in self.keeper.held:
             self.holds()
-        for _ in range(200):
+        for _ in range(200 if self.is_managed else 600):  # without acknowledgements, each settlement takes seconds
             self.disk.work()
             self.route.retry()
             if self.broken is not None or self.stream is None:
@@ -257,8 +284,9 @@ class Story(KeptRouteHarness):
                 self.stream.look()
                 while self.handled < len(self.stream.written):
                     self.handles()
-                count, self.handled = self.handled, 0
-                self.stream.acknowledges(count)
+                if self.is_managed:
+                    count, self.handled = self.handled, 0
+                    self.stream.acknowledges(count)
             self.clock.advance(1)
 
     # -- the account -------------------------------------------------------------------------------------------------
@@ -286,18 +314,26 @@ class Story(KeptRouteHarness):
 
     @property
     def overtaken(self) -> list[tuple[int, int]]:
-        """The pairs of stanzas of which the later one came before the earlier one, when both came the first time."""
-        order = [int(each) for each in dict.fromkeys(self.delivered)]
+        """The pairs of stanzas of which the later one came before the earlier one, when both came the first time.
+
+        What another node has left has its own order.
+        """
+        order = [int(each) for each in dict.fromkeys(self.delivered) if each not in self.left_behind]
         return [(before, after) for before, after in pairwise(order) if after < before]
 
 
-def told(seed: int, **may: bool) -> Story:
+def is_ping(stanza: Stanza) -> bool:
+    return stanza.name == "iq" and str(stanza.id).startswith("xg")
+
+
+def told(seed: int, rules: RouteTerms = KEPT, **may: bool) -> Story:
     """Return a story after its end, with an end for each stanza."""
-    story = Story(seed, **may)
+    story = Story(seed, rules, **may)
     for _ in range(150):
         story.act()
     story.ends()
-    assert story.without_an_end == [], seed
+    # Without acknowledgements, what was written and not kept may be lost with the stream.
+    assert [each for each in story.without_an_end if story.is_managed or story.kinds[each] is MESSAGE] == [], seed
     assert story.with_two == [], seed
     assert story.kept == 0, seed
     return story
@@ -306,24 +342,43 @@ def told(seed: int, **may: bool) -> Story:
 SEEDS = pytest.mark.parametrize(
     "first", [0, *(pytest.param(first, marks=pytest.mark.soak) for first in range(SHORT, 200, SHORT))]
 )
+LEVELS = pytest.mark.parametrize("terms", [KEPT, ALL], ids=["waiting", "all"])
+
+
+@LEVELS
+@SEEDS
+def test_each_stanza_has_one_end_and_none_overtakes_another(terms: RouteTerms, first: int) -> None:
+    for seed in range(first, first + SHORT):
+        assert told(seed, terms).overtaken == [], seed
+
+
+@LEVELS
+@SEEDS
+def test_each_stanza_has_one_end_while_the_disk_fails(terms: RouteTerms, first: int) -> None:
+    for seed in range(first, first + SHORT):
+        told(seed, terms, may_fail=True)
 
 
 @SEEDS
-def test_each_stanza_has_one_end_and_none_overtakes_another(first: int) -> None:
+def test_each_message_has_one_end_and_none_overtakes_another_without_acknowledgements(first: int) -> None:
     for seed in range(first, first + SHORT):
-        assert told(seed).overtaken == [], seed
+        assert told(seed, ALL, is_managed=False).overtaken == [], seed
 
 
+@LEVELS
 @SEEDS
-def test_each_stanza_has_one_end_while_an_operator_holds_the_domain(first: int) -> None:
+def test_each_stanza_has_one_end_and_none_overtakes_another_while_other_nodes_leave_some(
+    terms: RouteTerms, first: int
+) -> None:
     for seed in range(first, first + SHORT):
-        told(seed, may_hold=True)
+        assert told(seed, terms, may_learn=True).overtaken == [], seed
 
 
+@LEVELS
 @SEEDS
-def test_each_stanza_has_one_end_while_the_disk_fails(first: int) -> None:
+def test_each_stanza_has_one_end_while_an_operator_holds_the_domain(terms: RouteTerms, first: int) -> None:
     for seed in range(first, first + SHORT):
-        told(seed, may_fail=True)
+        told(seed, terms, may_hold=True, may_fail=seed % 2 == 1)
 
 
 # What chance has found, each as a story of its own.
@@ -408,4 +463,90 @@ def test_what_a_slow_stream_had_been_sent_before_is_kept_no_longer_once_it_is_ac
     harness.route.hold()
     assert harness.kept == 2
     stream.acknowledges(2)
+    assert harness.kept == 0
+
+
+def test_what_is_not_kept_is_written_before_what_is_kept_behind_it() -> None:
+    harness = KeptRouteHarness(ALL)  # the disk answers within the call
+    harness.send(*messages(0))
+    harness.opened().acknowledges(1)
+    harness.heard()
+    harness.send(PRESENCE.format(id=1), *messages(2), PRESENCE.format(id=3))
+    assert harness.heard() == ["write 1", "write 2", "write 3"]
+
+
+def test_what_waited_for_room_keeps_its_place_when_the_stream_breaks() -> None:
+    harness = KeptRouteHarness(ALL)
+    harness.send(*messages(0))
+    stream = harness.opened()
+    stream.full = Deferred()
+    harness.send(PRESENCE.format(id=1))
+    harness.send(*messages(2))
+    harness.send(PRESENCE.format(id=3))
+    stream.breaks()
+    again = Careful(harness.log)
+    again.is_managed = True
+    harness.heard()
+    harness.openings[-1].callback(again)
+    for _ in range(4):
+        again.acknowledges(1)
+    assert harness.heard() == ["write 0", "write 1", "write 2", "write 3"]
+
+
+def test_what_the_disk_refuses_is_written_though_nothing_follows_it() -> None:
+    disk = FickleOutbox()
+    harness = KeptRouteHarness(ALL, disk)
+    harness.send(*messages(0))
+    harness.opened().acknowledges(1)
+    harness.heard()
+    disk.is_failing = True
+    harness.send(*messages(1))
+    assert harness.heard() == ["write 1"]
+
+
+def test_what_the_disk_refuses_keeps_its_place_among_what_follows() -> None:
+    disk = FickleOutbox()
+    harness = KeptRouteHarness(ALL, disk)
+    harness.send(*messages(0))
+    harness.opened().acknowledges(1)
+    harness.heard()
+    disk.is_slow = disk.is_failing = True
+    harness.send(*messages(1), PRESENCE.format(id=2))
+    harness.send(*messages(3), PRESENCE.format(id=4))
+    disk.work()
+    assert sorted(harness.heard()) == ["we get error 1 resource-constraint", "write 2", "write 3", "write 4"]
+
+
+def test_what_was_written_before_another_node_left_something_is_not_overtaken_by_what_comes_after() -> None:
+    disk = FickleOutbox()
+    harness = KeptRouteHarness(outbox=disk)
+    harness.send(*messages(0))
+    stream = harness.opened()
+    stream.acknowledges(1)
+    harness.send(*messages(1, 2))
+    disk.is_slow = True
+    left_behind(harness, 90)
+    disk.work(1)
+    harness.send(*messages(3))
+    stream.breaks()
+    disk.is_slow = False
+    disk.work()
+    harness.opened().acknowledges(4)
+    assert harness.heard() == ["open", "write 0", "write 1 2", "open", "write 90 1 2 3"]
+    assert harness.kept == 0
+
+
+def test_what_another_node_has_left_is_not_settled_with_what_was_written_before_it() -> None:
+    harness = KeptRouteHarness()
+    harness.send(*messages(0))
+    stream = harness.opened()
+    stream.acknowledges(1)
+    harness.send(*messages(1, 2))
+    left_behind(harness, 90)
+    assert harness.heard() == ["open", "write 0", "write 1 2", "write 90"]
+    stream.acknowledges(1)
+    assert harness.kept == 2
+    stream.acknowledges(1)
+    assert harness.kept == 1
+    stream.acknowledges(1)
     assert harness.kept == 0
