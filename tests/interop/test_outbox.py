@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.outbox.window import MOST
 from tests.interop.clients import Entity, attached, condition, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
@@ -106,6 +107,32 @@ async def test_all_that_waited_arrives_in_order_after_a_crash(start: Starter, ki
         await until(lambda: waiting(ours) == 0)
         await romeo.request(ours.site.domains[0], "<ping xmlns='urn:xmpp:ping'/>")
         assert not [each for each in romeo.inbox if each.name == "message" and each["type"] != "error"]
+
+
+async def test_a_server_that_stands_still_gets_everything_in_order_though_the_gateway_dies_meanwhile(
+    start: Starter,
+) -> None:
+    ours = gateway(start, keep="all")
+    far = start(Prosody, "far.still.test")
+    said = [str(number) for number in range(500)]
+    async with user(far, "romeo") as romeo:
+        async with attached(ours) as component:
+            send(component, romeo.jid, "before")
+            assert await bodies(romeo, 1) == ["before"]
+            far.pause()
+            send(component, romeo.jid, *said)
+            await kept(ours, len(said))
+            ours.kill()
+            component.abort()
+        ours.start()
+        far.resume()
+        heard: list[str] = []
+        while not set(heard) >= set(said):
+            heard += await bodies(romeo, 1)
+        await until(lambda: waiting(ours) == 0)
+    heard = [each for each in heard if each != "before"]
+    assert list(dict.fromkeys(heard)) == said
+    assert len(heard) <= len(said) + MOST
 
 
 async def test_a_stop_in_good_order_bounces_nothing_and_loses_nothing(start: Starter) -> None:
