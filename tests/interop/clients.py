@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -85,7 +86,8 @@ class Entity:
     def abort(self) -> None:
         """Drop the connection without closing the stream."""
         self.xmpp.cancel_connection_attempt()
-        self.xmpp.abort()
+        with suppress(AttributeError):  # asyncio's, if the server has just ended the connection: nothing is left of it
+            self.xmpp.abort()
 
     async def disconnected(self, timeout: float = EXPECT_SECONDS) -> None:
         """Wait until the server has ended the connection."""
