@@ -210,7 +210,8 @@ async def test_nothing_is_lost_and_at_most_a_window_comes_twice(
         await asyncio.to_thread(ours.start)
         await arrival(account)
     print(f"\n{kind.name} {'with' if demands else 'without'} XEP-0198, {', '.join(filter(None, endings))}: {account}")
-    assert len(account.sent) - len(account.unacknowledged) > BLOCK
+    if KILL not in endings[0]:  # the first few syncs are those of a start
+        assert len(account.sent) - len(account.unacknowledged) > BLOCK
     assert account.lost == []
     assert account.is_in_order
     assert not account.refused.intersection(account.arrived), "what was refused does not come back"
