@@ -3,6 +3,7 @@
     python -m benchmarks                          everything, as a table
     python -m benchmarks --only s2s-component     one workload
     python -m benchmarks.profile s2s-component    where the gateway's time goes in it
+    python -m benchmarks.instructions             the instructions of a handshake, on a machine that is busy
 
 The figure is the processor time of the server's processes, read from the operating system (`meter`). The load comes
 from processes of our own that only move prepared bytes (`load`, `traffic`): they must never be the bottleneck, and each

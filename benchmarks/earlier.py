@@ -26,6 +26,9 @@ def earlier(tree: Path, unknown: Iterable[str]) -> type[Gateway]:
         program = str(scripts / "twistd")
         needs: Mapping[str, str] = {"xmpp-gateway": str(scripts / "xmpp-gateway")}
 
+        def environment(self) -> Mapping[str, str]:
+            return {**super().environment(), "PYTHONPATH": str(tree.resolve())}  # where twistd finds its plug-in
+
         def settings(self) -> Mapping[str, Any]:
             return known(super().settings(), keys)
 

@@ -13,7 +13,7 @@ A stream may carry further pairs of domains. Each of their domains has a fate, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field, replace
 
 from gateway.bounds.tables import Bounded, family
@@ -60,13 +60,13 @@ FateKey = tuple[Direction, str]
 """A direction, and the domain of ours that is at this end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DomainFate:
     """The fates of one domain, by direction and domain of ours; `streams` are open, by number of attempt."""
 
-    fates: Mapping[FateKey, Fate] = field(default_factory=dict)
+    fates: dict[FateKey, Fate] = field(default_factory=dict)  # the latest last
     is_known: bool = True  # it has proved itself, or we have tried to reach it
-    streams: dict[int, EstablishedStream] = field(default_factory=dict)  # changed in place: there can be a thousand
+    streams: dict[int, EstablishedStream] = field(default_factory=dict)
 
     @property
     def has_failed(self) -> bool:
@@ -199,12 +199,16 @@ class Fates:
 
     def _put(self, domain: str, key: FateKey, known: DomainFate, fate: Fate) -> None:
         """Keep a domain, with this as its latest fate."""
-        others = [item for item in known.fates.items() if item[0] != key]
-        fates = dict([*others, (key, fate)][-MOST_FATES:])
-        known = DomainFate(fates, known.is_known, known.streams)
-        self._strangers.pop(domain)
-        self._is_stale = self._is_stale or len(self._known) >= self._most
-        self._known.put(domain, known, family(domain))
+        known.fates.pop(key, None)
+        known.fates[key] = fate
+        if len(known.fates) > MOST_FATES:
+            known.fates = dict([*known.fates.items()][-MOST_FATES:])
+        if domain in self._known:
+            self._known.touch(domain)
+        else:
+            self._strangers.pop(domain)
+            self._is_stale = self._is_stale or len(self._known) >= self._most
+            self._known.put(domain, known, family(domain))
         (self._failed.add if known.has_failed else self._failed.discard)(domain)
         (self._open.add if known.streams else self._open.discard)(domain)
 

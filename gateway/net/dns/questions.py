@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -39,6 +39,7 @@ from gateway.net.dns.answers import (
     read_records,
 )
 from gateway.net.dns.nameservers import Asks, NameserverSilent
+from gateway.stream.records import replace
 from gateway.timing.reactor import IReactor
 
 LONGEST_NAME = 253

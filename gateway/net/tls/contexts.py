@@ -19,12 +19,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from ipaddress import ip_address
 
 from OpenSSL import SSL
 
 from gateway.net.certificates.certificate_names import CLIENT, SERVER, shown
 from gateway.net.certificates.own_certificates import Identity, Keyring, show
+from gateway.net.dns.system_names import is_address
 from gateway.xmpp.addresses import Domain, to_ascii
 from gateway.xmpp.errors import ConfigError, Misuse
 
@@ -113,7 +113,7 @@ class TLSContexts:
     def _connect(self, identity: Identity | None, peer: Domain, direct: bool, service: str) -> SSL.Connection:
         connection = _connection(self._context(_CONNECTING, identity))
         connection.request_ocsp()
-        if not _is_ip_address(peer):  # RFC 6066 §3: no literal addresses in SNI
+        if not is_address(peer.strip("[]")):  # RFC 6066 §3: no literal addresses in SNI
             connection.set_tlsext_host_name(to_ascii(peer).encode("ascii"))
         if direct:
             connection.set_alpn_protos([service.encode("ascii")])
@@ -209,13 +209,5 @@ def _selects_any(name: str) -> bool:
     try:
         SSL.Context(SSL.TLS_METHOD).set_cipher_list(name.encode("ascii"))
     except (SSL.Error, UnicodeError):
-        return False
-    return True
-
-
-def _is_ip_address(domain: Domain) -> bool:
-    try:
-        ip_address(domain.strip("[]"))
-    except ValueError:
         return False
     return True
