@@ -53,9 +53,10 @@ def test_h_43_head_has_the_length_and_no_body(door: HTTPDoor) -> None:
     assert (status, headers["Content-Length"], body) == (200, "12", b"")
 
 
+@pytest.mark.parametrize("at", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example:5280", "evil.example."])
-def test_h_43_on_loopback_a_name_that_strangers_may_point_at_us_is_refused(door: HTTPDoor, name: str) -> None:
-    assert ask(door, "/", name=name)[0] == MISDIRECTED
+def test_h_43_on_loopback_a_name_that_strangers_may_point_at_us_is_refused(door: HTTPDoor, name: str, at: str) -> None:
+    assert ask(door, "/", name=name, at=at)[0] == MISDIRECTED
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1:5280", "[::1]:5280", "localhost:5280", "gateway:5280", "IM.test"])

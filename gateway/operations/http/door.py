@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from twisted.web.http import NOT_FOUND, REQUEST_ENTITY_TOO_LARGE
@@ -150,6 +150,8 @@ def _is_address(name: str) -> bool:
 
 def _is_loopback(host: Any) -> bool:
     try:
-        return ip_address(host.host).is_loopback
+        address = ip_address(host.host)
     except (AttributeError, ValueError):
         return True  # a Unix socket
+    ipv4 = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # on a socket for IPv4 and IPv6
+    return (ipv4 or address).is_loopback
