@@ -6,14 +6,14 @@
     python -m benchmarks.instructions             the instructions of a handshake, on a machine that is busy
 
 The figure is the processor time of the server's processes, read from the operating system (`meter`). The load comes
-from processes of our own that only move prepared bytes (`load`, `traffic`): they must never be the bottleneck, and each
+from our own processes that only move prepared bytes (`load`, `traffic`): they must never be the bottleneck, and each
 run prints how busy they were. Times differ from machine to machine and from hour to hour, so only ratios within one run
 count.
 
     figures.py     the figures: medians, spread, ratios
     meter.py       processor time and memory of a server and of all its child processes
     traffic.py     the bytes: stanzas, and how they are cut into writes
-    load/          the other side of every connection, each in a process of its own
+    load/          the other side of every connection, each in its own process
     arena.py       the servers, set up alike, and their surroundings
     workloads/     one class for each kind of work
     table.py       the results as text and as JSON

@@ -136,7 +136,7 @@ class Arena:
 
     @contextmanager
     def started(self, name: str, variant: str = "", users: Iterable[str] = ()) -> Iterator[Subject]:
-        """Start a server of that kind, at an address and with domains of its own; these users have accounts."""
+        """Start a server of that kind, at an address and with its own domains; these users have accounts."""
         kind = self._kinds[name]
         domain = f"{variant}{name}.test"
         site = self._world.site(

@@ -81,7 +81,7 @@ class Spent:
 
     @property
     def rate_on_own_cores(self) -> float:
-        """The work in a second, if each node had a core of its own."""
+        """The work in a second, if each node had its own core."""
         return self.count / max(self.nodes.values())
 
     @property
@@ -242,7 +242,7 @@ def measure(pair: Pair) -> dict[str, float]:
     own = {name: max(each.rate_on_own_cores for each in found) for name, found in spent.items()}
     cpu = {name: min(each.cpu for each in found) for name, found in spent.items()}
     figures = {f"{name}: per second": value for name, value in rate.items()}
-    figures |= {f"{name}: per second, on cores of their own": value for name, value in own.items()}
+    figures |= {f"{name}: per second, on their own cores": value for name, value in own.items()}
     for what in ("stays", "handshakes"):
         for one, two in (("one node", "two nodes"), ("one alone", "two alone")):
             gain = f"{what}: {two} over one"

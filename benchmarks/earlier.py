@@ -2,7 +2,7 @@
 
 python -m benchmarks --before ../earlier --without dns.hosts_file peers.*.keep
 
-The other checkout has a virtual environment of its own in `.venv`. `--without` names the keys of the configuration that
+The other checkout has its own virtual environment in `.venv`. `--without` names the keys of the configuration that
 it does not know yet; `*` stands for any name.
 """
 

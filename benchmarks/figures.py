@@ -18,7 +18,7 @@ BEFORE = "before"  # an earlier state of ours
 class Figure:
     """A quantity that is measured.
 
-    `target` is the ratio to the better of the others that ours should not exceed; `limit` a value of ours by itself.
+    `target` is the ratio to the better of the others that ours should not exceed; `limit` is for our value alone.
     """
 
     key: str

@@ -1,8 +1,8 @@
 """`python -m benchmarks.filters`: what rules cost, for stanzas on which they have no effect.
 
-One process reads the same bytes again and again and routes them to a domain of ours, in turn without rules, with rules
-for other domains, and with each condition. No stanza meets its rule, so each row is the cost of finding that out. The
-least of many rounds counts. The last row is an empty loop, to compare machines.
+One process reads the same bytes again and again and routes them to one of our domains, in turn without rules, with
+rules for other domains, and with each condition. No stanza meets its rule, so each row is the cost of finding that out.
+The least of many rounds counts. The last row is an empty loop, to compare machines.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each case keeps and settles stanzas through the whole outbox, in its thread beside a real reactor, on the disk of the
 given folder. Wall is the time from the first request to the last answer; CPU is that of both threads of the gateway.
 
-Where PostgreSQL is installed, each case is run on a server of its own too, on the same disk and with fsync, right after
+Where PostgreSQL is installed, each case is run on its own server too, on the same disk and with fsync, right after
 the file; the last column is how many times as long it takes.
 """
 

@@ -9,9 +9,9 @@ Values
     timing            steady time, timers, turns of the event loop
 Protocol: bytes in, bytes out; no socket, no clock
     sasl              SASL mechanisms and the keys they prove
-    dialback          dialback keys and the exchange of the three servers (XEP-0220)
-    stream            one XML stream: codec, header, states, negotiation, the interface of its owner (RFC 6120 §4)
-    features          stream features, one in each file
+    dialback          dialback keys and elements (XEP-0220); features has the roles, federation asks the third server
+    stream            one XML stream: codec, header, states, negotiation, counts of stanzas (RFC 6120 §4, XEP-0198 §4)
+    features          stream features, one in each file: TLS, SASL, bind, XEP-0198, dialback, a component's handshake
 Storage and records
     storage           accounts, rosters and messages, on disk or in memory
     outbox            stanzas that wait for a peer, on disk or in memory
@@ -24,7 +24,7 @@ Decisions: Deferreds, and a clock passed in
     handlers          routes to services in Python
     components        routes to external components (XEP-0114)
     im                routes to people: accounts, rosters, presence (RFC 6121)
-    federation        routes to other domains, and the streams they share
+    federation        routes to other domains, the streams they share, and questions about dialback keys
     clients           client sessions
 Input and output: the only sockets
     net.dns           DNS: from a domain to the addresses of its servers

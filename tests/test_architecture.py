@@ -34,7 +34,8 @@ def read_map(text: str) -> Floors:
 FLOORS = read_map(gateway.__doc__ or "")
 FOLDERS = [folder for _, folders in FLOORS for folder, _ in folders]
 LEVEL = {folder: number for number, folder in enumerate(FOLDERS)}
-# Above net nothing sees a reactor, a socket or a clock of its own; but a store has files, and somebody makes the clock.
+# Above net nothing sees a reactor or a socket, or has its own clock; but a store has files, and somebody makes the
+# clock.
 PURE = [folder for folder in FOLDERS[: LEVEL["net.dns"]] if folder not in ("storage", "outbox", "timing")]
 IMPURE = {"socket", "ssl", "time", "random", "twisted.internet.reactor", "OpenSSL", "asyncio"}
 HARMLESS = {"random", "random.Random"}  # a type: code that needs randomness is given its source

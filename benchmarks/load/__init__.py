@@ -1,4 +1,4 @@
-"""The other side of every connection: senders and counters, in processes of their own.
+"""The other side of every connection: senders and counters, in their own processes.
 
 wire.py       a blocking connection that turns big reads and writes into few system calls
 streams.py    the way to an established stream: as a server, a component, a client

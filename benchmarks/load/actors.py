@@ -30,7 +30,7 @@ class Sender:
         self._prepared: list[tuple[Wire, bytes]] = []
 
     def prepare(self, *traffics: Traffic) -> None:
-        """Make and seal the writes of each traffic for a stream of its own; the streams take turns."""
+        """Make and seal the writes of each traffic for its own stream; the streams take turns."""
         sealed = [wire.sealed(traffic.writes()) for wire, traffic in zip(self._wires, traffics, strict=True)]
         for turn in zip_longest(*sealed):
             self._prepared += [(wire, part) for wire, part in zip(self._wires, turn, strict=True) if part is not None]

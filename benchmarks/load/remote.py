@@ -1,4 +1,4 @@
-"""An object that lives in a process of its own: calls are begun here, done there, and collected here.
+"""An object that lives in its own process: calls are begun here, done there, and collected here.
 
     counter = Remote(Counter, address, secret)
     counter.begin("take", 1000)

@@ -74,7 +74,7 @@ class Workload(ABC):
     # For subclasses.
 
     def remote(self, factory: Callable[..., Any], *arguments: Any) -> Remote:
-        """Return an object in a process of its own, which ends with the workload."""
+        """Return an object in its own process, which ends with the workload."""
         return self._ends.enter_context(Remote(factory, *arguments))
 
     def measure(self, work: Callable[[], list[Answer]]) -> Effort:

@@ -130,7 +130,7 @@ class Alerts(Service):
         return super().presence(stanza)
 
     def bounced(self, stanza: Stanza) -> None:
-        """Log that somebody does not get alerts: an alert that nobody sees is a fault of its own."""
+        """Log that somebody does not get alerts: an alert that nobody sees is a separate fault."""
         if stanza.name == "message" and stanza.from_ is not None and stanza.from_.bare in self._recipients():
             self.context.log.warn("an alert did not reach {recipient}: it came back", recipient=stanza.from_)
 

@@ -25,7 +25,7 @@ class SessionLife(StrEnum):
 class SessionMove(StrEnum):
     """The moves from one state to another."""
 
-    OWN = "a client of its own"
+    OWN = "its own client"
     CLOSE = "an orderly end of the stream"
     GIVE_UP = "an end without a sign of life"
     LOSE = "the loss of the connection"

@@ -1,4 +1,4 @@
-"""Login: answers the questions of SASL: keys from the store, work in a thread of its own, a pause after a failure.
+"""Login: answers the questions of SASL: keys from the store, work in its own thread, a pause after a failure.
 
 Everything takes the same time whether the account exists or not: the key is looked up in either case, the work is done
 in either case, and the pause always has the same length.

@@ -88,7 +88,7 @@ class Nodes(Protocol):
         """Return the node that has asked; empty if none has."""
 
     def may_have_asked(self, domain: Domain) -> bool:
-        """Return whether a domain of ours is served at other nodes as well as here."""
+        """Return whether one of our domains is served at other nodes as well as here."""
 
 
 class ClusterQuestions(OwnQuestions):

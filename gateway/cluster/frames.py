@@ -158,7 +158,7 @@ def _read_stanzas(heads: Sequence[Any], body: bytes, address: AddressReader) -> 
 def in_batches(stanzas: Sequence[AddressedStanza]) -> list[list[AddressedStanza]]:
     """Return stanzas as batches that fit into frames, in order.
 
-    A stanza of more than MOST_BYTES has a batch of its own.
+    A stanza of more than MOST_BYTES has its own batch.
     """
     batches: list[list[AddressedStanza]] = []
     size = 0

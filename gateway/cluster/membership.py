@@ -107,7 +107,7 @@ class Membership:
     def followed(self, shard: int) -> int | None:
         """Return the revision of a shard's entry that our last claim has replaced; None: it is not known.
 
-        If that was an entry of our own, nobody else has owned the shard in between.
+        If that was our own entry, nobody else has owned the shard in between.
         """
         return self._followed.get(shard)
 

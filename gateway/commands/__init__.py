@@ -45,8 +45,8 @@ COMMANDS = {
     "probe": "try to reach a domain without the service, and show each step",
     "interop": "report on any domain's server, as strangers see it: findings, standards, whose side, remedies",
     "login": "log in to an account on any server, as a client does, and show each step",
-    "dane": "print the TLSA records to publish for a domain of ours",
-    "posh": "print the file to publish on the web server of a domain of ours, for POSH",
+    "dane": "print the TLSA records to publish for one of our domains",
+    "posh": "print the file to publish on the web server of one of our domains, for POSH",
     "completion": "print a completion script for bash or zsh",
 }
 

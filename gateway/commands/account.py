@@ -97,7 +97,7 @@ ACTIONS: dict[str, Callable[[Settings, str | None], None]] = {
 
 
 def account_of(settings: Settings, jid: str | None) -> Address:
-    """Return the account that an argument names: a bare JID in a domain of ours that has accounts."""
+    """Return the account that an argument names: a bare JID in one of our domains that has accounts."""
     if not jid:
         raise Unusable("no account given: name a JID, such as juliet@example.com")
     try:

@@ -96,7 +96,7 @@ def as_fact(
 
 
 def _of(ours: str, streams: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the streams that a domain of ours uses."""
+    """Return the streams that one of our domains uses."""
     return [each for each in streams if ours in (each["local"], *_domains_of(each["proofs"]))]
 
 

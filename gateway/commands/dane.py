@@ -1,4 +1,4 @@
-"""`xmpp-gateway dane DOMAIN`: the TLSA records to publish for a domain of ours."""
+"""`xmpp-gateway dane DOMAIN`: the TLSA records to publish for one of our domains."""
 
 from __future__ import annotations
 

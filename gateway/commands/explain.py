@@ -18,7 +18,7 @@ from gateway.operations.log import harmless
 
 
 def is_well(explained: Mapping[str, Any]) -> bool:
-    """Return whether federation works, the last attempt did not fail, and a domain of ours is served."""
+    """Return whether federation works, the last attempt did not fail, and one of our domains is served."""
     attempts, peer = explained["attempts"], explained["peer"]
     fails = peer is not None and peer["state"] == "failing"
     return not fails and not (attempts and attempts[0]["failed"]) and all(domain["up"] for domain in explained["ours"])

@@ -1,4 +1,4 @@
-"""The certificate of a domain of ours, for commands that print what to publish about it."""
+"""The certificate of one of our domains, for commands that print what to publish about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.xmpp.errors import MalformedAddress
 
 
 class OurCertificate(NamedTuple):
-    """A domain of ours, and the certificate that we show for it."""
+    """One of our domains, and the certificate that we show for it."""
 
     domain: Domain
     certificate: x509.Certificate

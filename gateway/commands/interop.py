@@ -2,7 +2,7 @@
 
 The report covers names, every address, TLS, certificates and the start of a stream. With a configuration whose service
 is running, the service also speaks with the domain, so that both directions are examined. Without, the domain
-`interop.invalid` asks, which cannot exist: nothing is proved and no domain of ours is named.
+`interop.invalid` asks, which cannot exist: nothing is proved and none of our domains is named.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`xmpp-gateway posh DOMAIN`: the file to publish on the web server of a domain of ours (RFC 7711)."""
+"""`xmpp-gateway posh DOMAIN`: the file to publish on the web server of one of our domains (RFC 7711)."""
 
 from __future__ import annotations
 

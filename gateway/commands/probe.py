@@ -137,7 +137,7 @@ def _gone(session: OutboundSession, *reason: object) -> None:
 def _problem(settings: Settings, sender: Domain | None, target: Domain) -> str:
     """Return why there is nothing to try; empty if there is something."""
     if not settings.domains:
-        return f"{settings.file} has no domain of ours to speak for"
+        return f"{settings.file} has none of our domains to speak for"
     if sender is not None and sender not in settings.domains:
         return f"{sender} is not one of our domains: {', '.join(settings.domains)}"
     return f"{target} is one of our domains: use xmpp-gateway explain {target}" if target in settings.domains else ""

@@ -40,7 +40,7 @@ _MARKS = {"green": "ok", "note": "ok", "red": "RED", "unknown": "?"}
 
 
 def check_world(settings: Settings, *, as_json: bool) -> int:
-    """Look at each domain of ours from outside, print the rules, and return the exit status."""
+    """Look at each of our domains from outside, print the rules, and return the exit status."""
     reports = [world_report(own) for own in _look(installed_reactor(), settings, quiet=as_json)]
     is_well = all(report.is_well for report in reports)
     if as_json:

@@ -162,7 +162,7 @@ def _check_managed(reading: Reading, written: Mapping[Domain, KeyPath], domains:
         for kind, then in (("privileges", "nobody has privileges there"), ("delegations", "it delegates nothing")):
             for managed in getattr(settings, kind):
                 if not isinstance(domains.get(managed), ImDomain):
-                    problem = f'is not a domain of ours with accounts (serve = "im"), so {then}'
+                    problem = f'is not one of our domains with accounts (serve = "im"), so {then}'
                     reading.wrong((*written[name], kind, managed), problem)
         for managed, delegated in settings.delegations.items():
             for namespace in delegated:
@@ -234,7 +234,7 @@ def _check_nameless(reading: Reading, key: KeyPath, settings: DomainSettings) ->
 
 
 def certificates_of(domains: Mapping[Domain, DomainSettings]) -> Iterator[tuple[Domain, Path, Path | None]]:
-    """Yield the domains that have certificates of their own, with the files of certificate and key."""
+    """Yield the domains that have their own certificates, with the files of certificate and key."""
     for name, domain in domains.items():
         if domain.certificate is not None:
             yield name, domain.certificate, domain.key

@@ -75,7 +75,7 @@ def _check_file(reading: Reading, key: KeyPath, settings: ListSettings) -> None:
 def read_filters(reading: Reading, tables: Any, lists: Mapping[str, ListSettings]) -> tuple[FilterRule, ...]:
     """Return the rules, in the order of the file."""
     if not isinstance(tables, list):
-        reading.wrong(("filter",), "each rule is a table of its own: write [[filter]]")
+        reading.wrong(("filter",), "each rule is a separate table: write [[filter]]")
         return ()
     rules: dict[str, FilterRule] = {}
     for number, table in enumerate(tables, 1):

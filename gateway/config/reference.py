@@ -99,7 +99,7 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A table of the file, or a part of one at a deeper level, with its keys. `text` is more that is said of it."""
+    """A table of the file, or a part of one at a deeper level, with its keys. `text` is more that is said about it."""
 
     title: str
     level: int = 2
@@ -137,7 +137,7 @@ def reference() -> str:
 
 
 def _page(section: Section) -> Iterator[str]:
-    """Yield a heading, what is said of the section, and a table of its keys."""
+    """Yield a heading, what is said about the section, and a table of its keys."""
     yield f"{'#' * section.level} `{section.title}`\n"
     yield f"{section.sentence}\n"
     if section.text:

@@ -162,7 +162,7 @@ class PeerSettings:
         one_of=BY_CERTIFICATE,
     )
     revocation: str = option(
-        "what a revocation list means that a certificate names and that is not at hand: `soft`: the certificate counts;"
+        "what happens if a revocation list that a certificate names is not available: `soft`: the certificate counts;"
         " `hard`: it does not",
         "soft",
         one_of=("soft", "hard"),
@@ -307,7 +307,7 @@ class ComponentDomain(DomainSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PrivilegeSettings:
-    """`privileges."..."`: what a component may do for the accounts of that domain of ours (XEP-0356)."""
+    """`privileges."..."`: what a component may do for the accounts of one of our domains (XEP-0356)."""
 
     roster: str = option("which requests about rosters it may make", "none", one_of=REQUESTS)
     push: bool = option("whether it gets every change of a roster, if it may get rosters", True)
@@ -325,7 +325,7 @@ class PrivilegeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DelegationSettings:
-    """`delegations."..."`: what a component answers in place of that domain of ours and of its accounts (XEP-0355)."""
+    """`delegations."..."`: what a component answers for one of our domains and its accounts (XEP-0355)."""
 
     namespaces: Mapping[str, Any] = option(
         "the namespaces of the requests, each with a list of the attributes that a request must have, such as"
@@ -561,7 +561,7 @@ class FilterSettings:
 class WhenSettings:
     """`when`: the conditions of a rule, an inline table of `[[filter]]`."""
 
-    direction: Words = option("in, out, inside (between two domains of ours); left out: in and out", Words(()))
+    direction: Words = option("in, out, inside (between two of our domains); left out: in and out", Words(()))
     from_: Words = option(
         "senders: domains, *.suffixes, bare JIDs, or list:NAME for a list below [lists]", Words(()), key="from"
     )
@@ -572,8 +572,8 @@ class WhenSettings:
     larger_than: int | None = option("whether the stanza is larger", None, unit="bytes", at_least=0)
     urls: bool | None = option("whether its text names a web address", None)
     stranger: bool | None = option(
-        "whether the other side is no contact of our account, and nobody of ours at this address has written to it"
-        " for 30 days",
+        "whether the other side is not a contact of our account, and our user at this address has not written to it for"
+        " 30 days",
         None,
     )
     rate: str | None = option("true beyond it: 30/minute, 10 per second per domain, 500/hour per pair", None)

@@ -5,7 +5,7 @@ the first and sends a message to the second; every step there and back is shown.
 
 material.py    certificates and secrets to throw away
 names.py       a nameserver that knows both sides
-outside.py     the second gateway, a process of its own
+outside.py     the second gateway, a separate process
 visitor.py     the component
 narrator.py    what happens, as plain lines
 story.py       the order of events

@@ -32,7 +32,7 @@ class DemoNarrator:
     def notice(self, notice: Notice) -> None:
         """Print a notice if it matters: a stream step by step, anything else in its own words."""
         if isinstance(notice, Attempt):
-            if notice.kind is not Kind.COMPONENT or notice.verdict.is_failure:  # its attachment has a notice of its own
+            if notice.kind is not Kind.COMPONENT or notice.verdict.is_failure:  # its attachment has its own notice
                 self._tell_attempt(notice)
         elif notice.level is not Level.DEBUG:
             self.tell(notice.sentence)
@@ -52,7 +52,7 @@ class DemoNarrator:
 
 @implementer(ILogObserver)
 class Alarm:
-    """Prints errors of our own with their traceback, to include in a bug report."""
+    """Prints our own errors with their traceback, to include in a bug report."""
 
     def __init__(self, narrator: DemoNarrator) -> None:
         self._narrator = narrator

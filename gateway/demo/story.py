@@ -97,7 +97,7 @@ class Story:
             )
         show(f"      {_short(self._settings.gateway.state / 'ca.pem')} has the authority to trust\n")
         secret = _short(self._settings.gateway.state / "game.secret")
-        show(f"  a component of your own, as game.demo.test on {self._address}:15347, with the secret in {secret}:")
+        show(f"  your own component, as game.demo.test on {self._address}:15347, with the secret in {secret}:")
         show(f"      uncomment its table at the end of {_short(self._configuration)}, then run xmpp-gateway reload;")
         show("      what it writes to echo@outside.test comes back\n")
 

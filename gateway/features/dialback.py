@@ -118,7 +118,7 @@ class Dialback(StreamFeature[ServerFacts]):
             return self._answer_question(facts, message)
         if isinstance(message, Assertion):
             if facts.role is Role.INITIATING and facts.bidirectional:
-                # The other side may try (XEP-0288 §2.2), and then opens a stream of its own.
+                # The other side may try (XEP-0288 §2.2), and then opens its own stream.
                 return _refused(facts, message.pair, StanzaCondition.NOT_ACCEPTABLE, "not on this stream")
             if facts.role is Role.INITIATING:
                 raise StreamError(

@@ -60,7 +60,7 @@ class Admission:
         return handled, ended
 
     def drop(self, stanzas: Sequence[Stanza], facts: ServerFacts) -> None:
-        """Drop a batch that came in on a one-way stream of ours."""
+        """Drop a batch that came in on one of our one-way streams."""
         error = refusal(Fault.ONE_WAY, StreamKind.SERVER, "stanzas are not accepted on this stream")
         assert isinstance(error, StanzaError | StanzaDropped)
         for stanza in stanzas:

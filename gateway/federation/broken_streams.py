@@ -29,7 +29,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 RESUME_SECONDS = 60.0
 """The time for which a broken stream is kept."""
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
-"""The pauses before each attempt to resume a stream of ours, in seconds."""
+"""The pauses before each attempt to resume one of our streams, in seconds."""
 ATTEMPT_SECONDS = 10.0
 """The time for one attempt: on a network that loses connections, one that hangs must not be the last."""
 

@@ -85,8 +85,8 @@ class OutboundSession(ServerSession):
         """Return whether a further pair may be tried here, so that a refusal is only an error and leaves the stream
         alone.
 
-        Not on a stream that a certificate has proved: there each domain has the better proof on a stream of its own.
-        Nor on one where an earlier attempt got no answer: the next one would wait in vain.
+        Not on a stream that a certificate has proved: there each domain has the better proof on its own stream.
+        Nor on one where an earlier attempt got no answer: the next one would get none either.
         """
         if self._ignores_pairs or not self.is_usable:
             return False

@@ -536,7 +536,7 @@ class RemoteRoute:
             self._backoff.failed(whom, self._clock.seconds(), failed)
         self._failed(failed, tried=not failed.is_ours)
         if not isinstance(cause, DeliveryFailed):
-            failure.raiseException()  # a bug of our own: have it logged with its traceback
+            failure.raiseException()  # our own bug: have it logged with its traceback
 
     def _too_late(self) -> None:
         opening = self._opening

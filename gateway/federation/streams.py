@@ -27,7 +27,7 @@ from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
 FURTHER_PAIR_SECONDS = 5.0
-"""The time that a further pair waits for its verdict on an open stream, before it gets a stream of its own."""
+"""The time that a further pair waits for its verdict on an open stream, before it gets its own stream."""
 
 
 class StreamOpener(Protocol):
@@ -55,7 +55,8 @@ class OutboundStreams:
         """`most_verifications` keys are verified at a time, `keys_per_minute` of them for an address that has proved
         nothing; `backoff` is for servers that could not be asked.
 
-        It is not the backoff of the routes: our own stanzas must not wait because a stranger made us ask in vain.
+        It is not the backoff of the routes: our own stanzas must not wait because a stranger made us ask and nobody
+        answered.
         """
         self._opener = opener
         self._clock = clock
@@ -190,4 +191,4 @@ class OutboundStreams:
 def _unverified(pair: DomainPair, error: BaseException) -> PairChecked:
     if isinstance(error, DeliveryFailed):
         return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
-    raise error  # a bug of our own
+    raise error  # our own bug

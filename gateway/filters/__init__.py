@@ -13,5 +13,5 @@ contacts.py       where another domain wants reports                            
 reports.py        reports of abuse                                               XEP-0377
 withheld.py       stanzas held for an operator
 interfaces.py     IFilter: a filter in Python
-questions.py, notices.py  requests of our own; the audit record
+questions.py, notices.py  our own requests; the audit record
 """

@@ -44,9 +44,9 @@ class Seen:
 QuickTest = Callable[[AddressedStanza], bool]
 Test = Callable[[Seen], "bool | Deferred[bool]"]
 IsContact = Callable[[Address, Address], "Deferred[bool] | bool"]
-"""Returns whether the second address is a contact of the first, which is an account of ours."""
+"""Returns whether the second address is a contact of the first, which is one of our accounts."""
 ContactTestOf = Callable[[Domain], IsContact | None]
-"""Returns the test for contacts of the accounts in a domain of ours; None if it has no accounts."""
+"""Returns the test for contacts of the accounts in one of our domains; None if it has no accounts."""
 
 
 @dataclass(frozen=True, kw_only=True)

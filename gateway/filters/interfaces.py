@@ -12,7 +12,7 @@ from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import AddressedStanza
 
 Opinion = Decision | None
-"""What a filter says of a stanza; None leaves it to the rules behind it."""
+"""What a filter says about a stanza; None leaves it to the rules behind it."""
 FilterFunction = Callable[[AddressedStanza], "Opinion | Deferred[Opinion]"]
 
 

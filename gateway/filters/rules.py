@@ -23,7 +23,7 @@ class Crossing(StrEnum):
 
     IN = "in"
     OUT = "out"
-    INSIDE = "inside"  # between two domains of ours; a rule must name it
+    INSIDE = "inside"  # between two of our domains; a rule must name it
 
 
 DEFAULT_DIRECTIONS = frozenset({Crossing.IN, Crossing.OUT})

@@ -47,7 +47,7 @@ class STARTTLSOffer(StrEnum):
 
 
 class PeerAnswer(StrEnum):
-    """The answer to a question of ours."""
+    """The answer to one of our questions."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -195,7 +195,7 @@ class SeenEndpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenRequest:
-    """One request of ours to the domain, and what came back."""
+    """One of our requests to the domain, and what came back."""
 
     what: str  # "ping", "disco", "version", "time", "unknown request", "unknown user", "large"
     answer: PeerAnswer
@@ -206,7 +206,7 @@ class SeenRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenConversation:
-    """What the running service saw when it spoke for a domain of ours; `problem` says why it could not.
+    """What the running service saw when it spoke for one of our domains; `problem` says why it could not.
 
     `management` says what their server offers on our stream to them, in the words of `StreamStatus`;
     `acknowledged_after` is how many seconds its last acknowledgement took, or None if none has come.

@@ -1,4 +1,4 @@
-"""Rules about what the DNS says of a domain and its servers."""
+"""Rules about what the DNS says about a domain and its servers."""
 
 from __future__ import annotations
 

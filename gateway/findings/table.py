@@ -291,7 +291,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         section="RFC 1034 §4.3.5",
         side="theirs or the resolver's",
         remedy="Shortly after a change this is normal until the time to live is over. If it stays, one of the domain's"
-        " nameservers does not get the new zone, or one resolver answers from a zone of its own (split horizon).",
+        " nameservers does not get the new zone, or one resolver answers from its own zone (split horizon).",
     ),
     FindingId.SIGNED: FindingKind(chapter=_N, level=_GOOD, title="DNSSEC proves the way to the servers"),
     FindingId.TLSA_UNSIGNED: FindingKind(
@@ -352,7 +352,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="the same service on every published address",
         section="RFC 8305 §1",
         side=_NETWORK,
-        remedy="Let the server listen on IPv6 too and open the port in the firewall, which often has rules of its own"
+        remedy="Let the server listen on IPv6 too and open the port in the firewall, which often has its own rules"
         " for IPv6; or remove the AAAA record. Servers that have only IPv6 cannot reach the domain until then.",
     ),
     FindingId.ADDRESS_DEAD: FindingKind(
@@ -811,7 +811,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         chapter=Chapter.BOTH_WAYS,
         level=_NOTE,
         title="the running service could not be asked to speak with the domain",
-        expected="the service, running, and with a domain of its own",
+        expected="the service, running, and with its own domain",
         section="",
         side="ours",
         remedy="Start the service and run the report again as its user: only the service can hear what comes back.",
@@ -934,7 +934,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="service-unavailable",
         section="RFC 6121 §8.5.1",
         side=_THEIRS,
-        remedy="The sender waits in vain. The server, or a filter of it, must answer with service-unavailable.",
+        remedy="The sender gets no answer. The server, or one of its filters, must answer with service-unavailable.",
     ),
     FindingId.UNKNOWN_USER_WRONG: FindingKind(
         chapter=Chapter.TALK,
@@ -1012,7 +1012,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         chapter=Chapter.TOLERANCE,
         level=_NOTE,
         title="the tests of tolerance were left out, because the owner of the domain has not confirmed them",
-        expected="a TXT record `thorough` at _xmpp-interop.DOMAIN, or a domain of ours",
+        expected="a TXT record `thorough` at _xmpp-interop.DOMAIN, or one of our domains",
         section="",
         side="nobody's",
         remedy="Publish that record while the tests run: they send what a server has to refuse.",

@@ -50,7 +50,7 @@ class OpenPort:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenOwn:
-    """What was seen of a domain of ours, and what only its owner knows.
+    """What was seen of one of our domains, and what only its owner knows.
 
     `key` is the SHA-256 digest of the key that this gateway shows for the domain, in hex. `clients` is None where there
     are no accounts. `caa` are the CAA records that apply to it.
@@ -106,7 +106,7 @@ class WorldReport:
 
 
 def world_report(own: SeenOwn) -> WorldReport:
-    """Apply every rule to what was seen of a domain of ours."""
+    """Apply every rule to what was seen of one of our domains."""
     findings = merged((*judged(own.seen), *_about_keys(own), *_about_clients(own), *_about_caa(own)))
     return WorldReport(
         domain=own.seen.domain,

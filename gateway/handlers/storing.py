@@ -15,7 +15,7 @@ from gateway.storage.interfaces import IStore
 class ServiceStorage:
     """Values by key, which survive a restart; a value is anything that JSON can hold.
 
-    Every service has keys of its own. Writes are on the disk when their Deferred fires. StoreFull if there are too many
+    Every service has its own keys. Writes are on the disk when their Deferred fires. StoreFull if there are too many
     values or one is too large (StoreLimits), StoreUnavailable if the store cannot work now.
     """
 

@@ -1,8 +1,8 @@
 """Carbons: every device of a person sees the whole conversation (XEP-0280).
 
-A copy goes to every resource that requested copies and did not get the message itself. It is made of the message's own
-bytes. Copies come only from the account's server: a message from anybody else that looks like one is refused, so that
-nobody can forge messages (XEP-0280 §11, CVE-2017-5589).
+A copy goes to every resource that requested copies and did not get the message itself. It is made from the message's
+own bytes. Copies come only from the account's server: a message from anybody else that looks like one is refused, so
+that nobody can forge messages (XEP-0280 §11, CVE-2017-5589).
 """
 
 from __future__ import annotations

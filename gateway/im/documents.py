@@ -62,9 +62,7 @@ def _only_note(request: Request) -> Element:
             StanzaCondition.NOT_ACCEPTABLE, "a request to private storage must contain exactly one element"
         )
     if not notes[0].namespace or notes[0].namespace == PRIVATE_STORAGE:
-        raise StanzaError(
-            StanzaCondition.NOT_ACCEPTABLE, "an element in private storage must have a namespace of its own"
-        )
+        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "an element in private storage must have its own namespace")
     return notes[0]
 
 

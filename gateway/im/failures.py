@@ -11,7 +11,7 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 
 def explain(failure: Failure) -> StanzaError:
-    """Return the error for a sender; an unexpected exception is a bug of ours, and is logged with its traceback."""
+    """Return the error for a sender; an unexpected exception is one of our bugs, and is logged with its traceback."""
     error = failure.value
     if isinstance(error, StanzaError):
         return error

@@ -1,6 +1,6 @@
 """AccountLimits: how much one account may make this process hold or do.
 
-Stored data has limits of its own (`gateway.storage.records.StoreLimits`).
+Stored data has its own limits (`gateway.storage.records.StoreLimits`).
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ class ServiceBlocked(Notice):
 
     @property
     def sentence(self) -> str:
-        place = f", and stood at {self.place};" if self.place else ":"
+        place = f", and was at {self.place};" if self.place else ":"
         return (
             f"{self.service} of {self.domain} stopped the whole gateway for {self.seconds * 1000:.0f} ms with one"
             f" stanza ({self.name}){place} it should do such work in a thread"
@@ -219,7 +219,7 @@ class MaybeLost(DomainNotice):
 
 @dataclass(frozen=True, kw_only=True)
 class TakenForDelivered(DomainNotice):
-    """Kept stanzas count as delivered without a proof: they were written long ago, and the connection still stands."""
+    """Kept stanzas count as delivered without a proof: they were written long ago, and the connection is still up."""
 
     count: int
 

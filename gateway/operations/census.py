@@ -13,7 +13,7 @@ from gateway.stream.facts import Facts, Role
 from gateway.stream.sessions import StreamRecord
 
 StreamLabels = tuple[str, str, str, str, str, str]
-"""Direction, kind, state, proof of theirs, proof of ours, and TLS version of a stream."""
+"""Direction, kind, state, their proof, our proof, and TLS version of a stream."""
 
 
 class ConnectionCounts:

@@ -3,7 +3,7 @@
 History keeps attempts with their steps, and forgets them when it has no room. A fate is small, so there is room for all
 domains, and it is brought up to date when something happens: thousands of them can be counted at any time.
 
-A domain that refuses one of ours may well accept the next, so each direction and each domain of ours has a fate of its
+A domain that refuses one of ours may well accept the next, so each direction and each of our domains has a fate of its
 own. A failure is not over because the other side accepts a stream again, if it had accepted the last one too and then
 ended it: the new stream has to last for a while. A name that nobody has proved says nothing about its domain: such a
 refusal is kept apart, and never makes a domain that is known look as if it failed.
@@ -25,7 +25,7 @@ from gateway.notices.notices import Notice
 MOST_DOMAINS = 10_000
 MOST_STRANGERS = 1_000
 MOST_FATES = 8
-"""How many fates are kept for one domain: the latest, each of a direction and a domain of ours."""
+"""How many fates are kept for one domain: the latest, each of a direction and one of our domains."""
 CALM_SECONDS = 60.0
 """How long a stream must last to count as working, after one that the other side ended with an error."""
 _MOST_LETTERS = 300
@@ -62,7 +62,7 @@ FateKey = tuple[Direction, str]
 
 @dataclass(slots=True)
 class DomainFate:
-    """The fates of one domain, by direction and domain of ours; `streams` are open, by number of attempt."""
+    """The fates of one domain, by direction and our domain; `streams` are open, by number of attempt."""
 
     fates: dict[FateKey, Fate] = field(default_factory=dict)  # the latest last
     is_known: bool = True  # it has proved itself, or we have tried to reach it

@@ -22,7 +22,7 @@ from gateway.outbox.keeper import Keeper
 from gateway.xmpp.addresses import Domain
 
 FEW_DAYS = 14
-"""A certificate of ours that expires within this many days is a trouble."""
+"""One of our certificates that expires within this many days is a trouble."""
 LEAST_DISK_BYTES = 64 * 1024 * 1024
 _MOST_NAMED = 3
 
@@ -99,7 +99,7 @@ def domains_down(
     now: float,
     attempts: Callable[[str], Iterable[Attempt]],
 ) -> Iterator[Trouble]:
-    """Yield domains of ours that nothing serves."""
+    """Yield those of our domains that nothing serves."""
     for name, domain in settings.domains.items():
         if isinstance(domain, ComponentDomain) and not components[name].sessions:
             why, remedy = "no component is attached", "start its component"
@@ -122,7 +122,7 @@ def _refused(attempts: Iterable[Attempt]) -> Attempt | None:
 
 
 def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> Iterator[Trouble]:
-    """Yield certificates of ours that expire soon; one that several domains share is one trouble."""
+    """Yield those of our certificates that expire soon; one that several domains share is one trouble."""
     by_file: dict[str, list[Domain]] = {}
     moment = datetime.fromtimestamp(now, UTC)
     for name, identity in identities.items():
@@ -144,7 +144,7 @@ def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> It
 
 
 def certificates_unusable(faults: Mapping[Domain, str], identities: Mapping[Domain, Identity]) -> Iterator[Trouble]:
-    """Yield certificates of ours that could not be loaded; one file that several domains share is one trouble."""
+    """Yield those of our certificates that could not be loaded; one file that several domains share is one trouble."""
     by_fault: dict[tuple[str, bool], list[Domain]] = {}
     for name, problem in faults.items():
         by_fault.setdefault((problem, name in identities), []).append(name)

@@ -133,7 +133,7 @@ def _is_a_strangers(attempt: Attempt) -> bool:
 
     This is true for a server that has proved nothing, whether it was refused or only asked about keys; for the servers
     that others make us ask; and for a client or component that was refused because of its header. After that, clients
-    and components can fail only at a domain of ours.
+    and components can fail only at one of our domains.
     """
     if attempt.kind is Kind.KEYS:
         return True

@@ -116,7 +116,7 @@ class LogLevels:
         return notice.level in self.told
 
     def _concerned(self, notice: Notice) -> Iterator[str]:
-        """Yield the domains with a level of their own that a notice is about."""
+        """Yield the domains with their own level that a notice is about."""
         about = getattr(notice, "attempt", notice)
         for part in ("local", "remote", "domain", "source", "target", "sender", "pair"):
             value = getattr(about, part, None) or getattr(notice, part, None)

@@ -37,7 +37,7 @@ LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 
 
 class Metrics:
-    """The metrics, with a registry of their own; a subscriber for notices."""
+    """The metrics, with their own registry; a subscriber for notices."""
 
     KINDS = (
         StanzasPassed,
@@ -369,7 +369,7 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
             ("domain_up", "1 when the service behind one of our domains is there", ["domain", "serve"]),
             (
                 "certificate_expiration_timestamp_seconds",
-                "When a certificate of ours expires, in seconds since 1970",
+                "When one of our certificates expires, in seconds since 1970",
                 ["domain"],
             ),
         )

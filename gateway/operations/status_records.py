@@ -11,7 +11,7 @@ from gateway.operations.census import StreamLabels
 
 @dataclass(frozen=True, kw_only=True)
 class DomainStatus:
-    """A domain of ours: what serves it, and whether that is up."""
+    """One of our domains: what serves it, and whether that is up."""
 
     domain: str
     serve: str
@@ -108,7 +108,7 @@ class TroubleStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateStatus:
-    """A certificate of ours and the days until it expires; `expires` is in seconds since 1970."""
+    """One of our certificates and the days until it expires; `expires` is in seconds since 1970."""
 
     domain: str
     file: str

@@ -1,6 +1,6 @@
 """Troubles: everything that does not work at the moment, as lasting states rather than events.
 
-Several parts know what is wrong with them; this is one list of it, with the moment since which each trouble is known.
+Several parts know what is wrong with them; this is one list of it, and since when.
 `/healthz`, the metrics, the page and `status` show that list, and the log has one line when a trouble begins and one
 when it ends. "All is well" is reported when the list is empty.
 """

@@ -1,6 +1,6 @@
-"""Backlogs: the kept stanzas for one domain of ours that many other domains send to over one stream.
+"""Backlogs: the kept stanzas for one of our domains that many other domains send to over one stream.
 
-Such a domain is a component's. Each sending domain has a backlog of its own, so that order within a pair is preserved
+Such a domain is a component's. Each sending domain has its own backlog, so that order within a pair is preserved
 and nobody waits for somebody else's stanzas. They share the stream: one flight with one window, and one ping at a time,
 which proves everything that they have written before it.
 

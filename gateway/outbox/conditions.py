@@ -119,7 +119,7 @@ class Condition(Enum):
     TAKEN_OVER = (
         "taken-over",
         "another gateway has the outbox open",
-        "stop that one, or give each gateway an outbox of its own",
+        "stop that one, or give each gateway its own outbox",
         Works.NOTHING,
     )
     BROKEN = (

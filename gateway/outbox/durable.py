@@ -1,7 +1,7 @@
 """An outbox in a database, a file or on a server: IOutbox over a queue of transactions.
 
 What is put, settled and removed while one transaction is being written goes into the next one together, as one job: so
-a stanza costs less the more there are. All else is a job of its own, behind what was asked for before.
+a stanza costs less the more there are. All else is a separate job, behind what was asked for before.
 
 The life of the database:
 
@@ -437,7 +437,7 @@ class DurableOutbox:
     def _explained(self, failure: Failure) -> OutboxUnavailable:
         error = failure.value
         if not isinstance(error, StoreUnavailable):
-            failure.raiseException()  # a bug of our own
+            failure.raiseException()  # our own bug
         if error.__cause__ is None:  # the queue is full, or it was closed meanwhile
             return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(error))
         return OutboxUnavailable(*self._database.condition_of(error))
@@ -540,7 +540,7 @@ class DurableOutbox:
     def _looks_bad(self, failure: Failure) -> None:
         error = failure.value
         if not isinstance(error, StoreUnavailable | OutboxUnavailable):
-            failure.raiseException()  # a bug of our own
+            failure.raiseException()  # our own bug
         if self._closed is None:
             self._enter(*self._database.condition_of(error))
 

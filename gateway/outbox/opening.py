@@ -114,7 +114,7 @@ def nodes_with_outbox(url: str, cluster: str) -> list[str] | None:
 
 
 def schema_of(url: str, cluster: str, node: str) -> str | None:
-    """Return where the outbox of a node is in the database; None if it has a file of its own."""
+    """Return where the outbox of a node is in the database; None if it has its own file."""
     if not is_postgresql(url):
         return None
     # Imported here: only a server needs psycopg.

@@ -147,7 +147,7 @@ class IRouter(Interface):
         """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
 
     def ask(question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
-        """Route a request of our own; call `answered` with its result or error, which goes nowhere else.
+        """Route our own request; call `answered` with its result or error, which goes nowhere else.
 
         Nobody else may be able to guess its id, or send from its address.
         """

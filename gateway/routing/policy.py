@@ -227,7 +227,7 @@ def _fault_between_servers(stanza: Stanza, facts: ServerFacts, domains: Domains,
 def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> AddressedStanza:
     """Check a stanza from a component: it must be from its own domain or below it, to somebody (XEP-0114 §3).
 
-    A name below it that is another domain of ours does not belong to it. Raises the outcome from `faults`.
+    A name below it that is another of our domains does not belong to it. Raises the outcome from `faults`.
     """
     kind, flaw, sender = StreamKind.COMPONENT, stanza.flaw, stanza.sender
     if _has_no_from(stanza):

@@ -6,7 +6,7 @@ error, and a later answer is recognised as superfluous. A request is identified 
 never by the id alone (CVE-2024-46957).
 
 The tables are bounded, in number and, because strangers choose the length of ids, in bytes. When one responder has too
-many open requests, the oldest ones of the domain with the most are forgotten: their askers may wait in vain if that
+many open requests, the oldest ones of the domain with the most are forgotten: their askers may get no answer if that
 responder disappears. Of requests that were given up, digests are kept, bounded in the same way.
 """
 

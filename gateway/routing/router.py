@@ -39,7 +39,7 @@ class Router:
         self._unflushed: set[IRoute] = set()
 
     def attach(self, domain: Domain, route: IRoute) -> None:
-        """Let `route` take the stanzas for this domain of ours, and for its subdomains that are ours."""
+        """Let `route` take the stanzas for this domain, which is ours, and for its subdomains that are ours."""
         self._local[domain] = route
 
     def detach(self, domain: Domain) -> None:
@@ -152,7 +152,7 @@ class Router:
 
     def _end(self, stanza: Stanza, error: StanzaError | StanzaDropped, reply: AddressedStanza | None) -> None:
         if reply is not None and not (self.is_own(reply.to.domain) or self.is_own(reply.from_.domain)):
-            reply = None  # its sender was a domain of ours until a reload; nobody may answer for the other side
+            reply = None  # its sender was one of our domains until a reload; nobody may answer for the other side
         self._publish(
             StanzaBounced(
                 name=stanza.name,

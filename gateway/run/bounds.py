@@ -92,7 +92,7 @@ TABLE = (
         "routing.requests"),
     Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same",
         "routing.requests"),
-    Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "asked domain",
+    Row("our own questions that wait for an answer", f"{MOST_OWN:,}", "asked domain",
         "the oldest answer is not waited for", "routing.requests"),
     Row("requests of a component with several connections", f"{MOST_ASKED_BY_COMPONENT:,}", "asked domain",
         "the oldest answer may reach another connection", "components.slots"),

@@ -199,7 +199,7 @@ class Reload:
             if route.pair.sender in new.domains:
                 route.reopen()
             elif route.pair.sender in self._old.domains:
-                route.close(f"{route.pair.sender} is no longer a domain of ours")
+                route.close(f"{route.pair.sender} is no longer one of our domains")
         self._routing.backoff.forget()  # attempts that failed may succeed now
         for route in routes_out:
             route.retry()

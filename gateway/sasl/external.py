@@ -69,7 +69,7 @@ def client_rule(accounts: Collection[str]) -> Callable[[str | None], str]:
 
     def authorize(authzid: str | None) -> str:
         if not accounts:
-            raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason="the certificate names no account of ours")
+            raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason="the certificate names none of our accounts")
         if authzid is None and len(accounts) > 1:
             raise _invalid_authzid("the certificate names several accounts and the client did not choose one")
         identity = next(iter(accounts)) if authzid is None else authzid

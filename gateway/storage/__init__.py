@@ -10,7 +10,7 @@ documents.
     statements.py   the SQL of accounts, messages, blocking lists and documents
     rosters.py      the SQL of rosters and subscription requests
     dialects.py     what differs between the databases that run this SQL
-    commits.py      many waiting jobs in one transaction, in a thread of its own
+    commits.py      many waiting jobs in one transaction, in its own thread
     files.py        opening the file: permissions, pragmas, migrations from schema/v*.sql
     transfer.py     copying a database into another, for `migrate`
     urls.py         the kinds of `url`, and what may be shown of one

@@ -57,7 +57,7 @@ class NewerSchema(UnusableFile):
 
 
 def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
-    """Raise UnusableFile if a file is clearly not a database of ours; SQLite does not open it."""
+    """Raise UnusableFile if a file is clearly not one of our databases; SQLite does not open it."""
     try:
         if path.is_fifo():  # reading it would wait for ever
             raise ForeignFile(f"{path} is a named pipe: name another file, or move it out of the way")
@@ -87,7 +87,7 @@ def examine(path: Path, kind: FileKind = ACCOUNTS) -> None:
 
 
 def _whose(application: int) -> str:
-    """Return the owner of that application id: another program, or another database of ours."""
+    """Return the owner of that application id: another program, or another of our databases."""
     return "kind" if application >> 8 == APPLICATION_ID >> 8 else "program's"
 
 

@@ -2,7 +2,7 @@
 
 stream.py            the parts below behind a few calls                           §4
 states.py            the states of a stream, as one table                         §4.2 to §4.4
-header.py            the header that each side sends                              §4.7, §4.8
+header.py            the header that each side sends; its id comes from tools.py  §4.7, §4.8
 codec.py             from bytes to stanzas and other elements
 expat.py             what XML is forbidden                                        §11.1
 framing.py           where a top-level element ends

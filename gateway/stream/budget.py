@@ -80,7 +80,7 @@ class OverBudget(StreamError):
 class Skipping:
     """A stanza over budget, read to its end without being kept.
 
-    Until then the parser keeps something for each level and each name, so skipping has limits of its own.
+    Until then the parser keeps something for each level and each name, so skipping has its own limits.
     """
 
     _BYTES = 8  # as a multiple of the budget's

@@ -101,7 +101,7 @@ class Terms:
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
     required: Means | None = None  # of those by certificate: without this one nothing passes
-    needs_revocation_lists: bool = False  # a certificate counts only with the lists that it names at hand
+    needs_revocation_lists: bool = False  # a certificate counts only if the lists that it names are available
     pins: frozenset[str] = frozenset()  # digests of the keys that the other side may have; empty: any
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
 
@@ -144,7 +144,7 @@ class TLSFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Resumable:
-    """A broken stream of ours: the id to resume it by, and how many stanzas we had handled (XEP-0198 §5)."""
+    """One of our streams, broken: the id to resume it by, and how many stanzas we had handled (XEP-0198 §5)."""
 
     id: str
     h: int

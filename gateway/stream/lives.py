@@ -1,7 +1,7 @@
 """Lives: the common part of the state tables of connections and sessions.
 
 Each consists of an enum of states, an enum of moves, and a table that says where each move leads. A move that changes
-nothing has a cell that says so. A move without a cell is a bug of ours and is never ignored.
+nothing has a cell that says so. A move without a cell is one of our bugs and is never ignored.
 """
 
 from __future__ import annotations

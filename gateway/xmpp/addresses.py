@@ -73,7 +73,7 @@ class Address:
 
     @classmethod
     def make(cls, local: str, domain: str, resource: str) -> Address:
-        """Prepare an address of our own from its parts; an empty localpart or resourcepart means that it is absent."""
+        """Prepare our own address from its parts; an empty localpart or resourcepart means that it is absent."""
         return _assemble(
             prepare_local(local) if local else "",
             prepare_domain(domain),
@@ -146,7 +146,7 @@ class DomainPair(NamedTuple):
         return cls(prepare_domain(sender), prepare_domain(target))
 
     def reversed(self) -> DomainPair:
-        """Return the pair of the opposite direction, which needs a proof of its own."""
+        """Return the pair of the opposite direction, which needs its own proof."""
         return DomainPair(self.target, self.sender)
 
 
@@ -160,7 +160,7 @@ class AddressCache:
     It has two generations: the young one is filled; when it is full it becomes the old one, and the old one is
     forgotten. Entries in use are carried over. The costliest to prepare are texts longer than `longest`, unusual
     spellings of a domain, and invalid addresses, and strangers can send the same one again and again. These have two
-    generations of their own, bounded in bytes.
+    their own generations, bounded in bytes.
     """
 
     def __init__(self, capacity: int = MOST_ADDRESSES, *, longest: int = 128, odd_bytes: int = ODD_BYTES) -> None:

@@ -1,4 +1,4 @@
-"""What the libraries say of each code point, asked once for each and remembered.
+"""What the libraries say about each code point, asked once for each and remembered.
 
 The libraries judge a text in Python, one function call or more for each code point: a microsecond or two, each time.
 `Kinds` asks the same question once for each code point and keeps the answer, a letter, in a table; after that, the

@@ -1,6 +1,6 @@
 """Numbers from strangers: one bounded reader for all of them.
 
-`int` refuses text of thousands of digits with an exception of its own, and accepts digits of every script, white space,
+`int` refuses text of thousands of digits with its own exception, and accepts digits of every script, white space,
 signs and underscores. So numbers from the wire are read here: ASCII digits only, and no more than expected.
 """
 

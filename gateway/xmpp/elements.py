@@ -234,7 +234,7 @@ def _joined(children: tuple[Element | str, ...]) -> list[object]:
 
 
 def _pieces(root: Element, default_namespace: str, prefixes: Mapping[str, str]) -> Iterator[str]:
-    # Use a stack of our own: the depth of a tree is the sender's choice, and the interpreter's stack is limited.
+    # Use our own stack: the depth of a tree is the sender's choice, and the interpreter's stack is limited.
     stack: list[tuple[Element, str] | str] = [(root, default_namespace)]
     while stack:
         entry = stack.pop()

@@ -17,7 +17,7 @@ class GatewayError(Exception):
 
 
 class Misuse(GatewayError):
-    """A bug of our own: code was called in a state in which it must not be."""
+    """Our own bug: code was called in a state in which it must not be."""
 
 
 class ConfigError(GatewayError):
@@ -150,7 +150,7 @@ class StreamError(GatewayError):
 
 
 class SeeOtherHost(StreamError):
-    """The other side should connect to another host of ours (RFC 6120 §4.9.3.19)."""
+    """The other side should connect to another of our hosts (RFC 6120 §4.9.3.19)."""
 
     def __init__(self, host: str, *, reason: str = "") -> None:
         """`host` is a name or an address, and a port if need be; an IPv6 address is in brackets."""

@@ -176,7 +176,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             TAKEN,
         ),
         Fault.TO_NOT_PROVED: FaultRow(
-            "a `to` in a domain of ours for which the sender's domain was not proved",
+            "a `to` in one of our domains for which the sender's domain was not proved",
             "RFC 6120 §4.9.3.9; XEP-0220 §2.7",
             StreamCondition.INVALID_FROM,
             StreamCondition.INVALID_FROM,

@@ -42,6 +42,15 @@ PATTERNS = {
     "nothing of the kind is there: `if there is none`": r"\bwhere (?:it|one|that) is none\b",
     "without a word: silently": r"\bwithout a word\b",
     "as X has it: as X says": r"\bas (?:[A-Z]\w+|it) ha(?:s|ve) it\b",
+    "a domain of ours: one of our domains": r"\b(?:an?|each|every|no|any|another) (?!one\b)\w+ of (?:ours|theirs)\b",
+    "a file of its own: its own file, a separate file": r"\ban? \w+ of (?:its|their|our) own(?=[.,;:(]|$| and\b)",
+    "says of: says about": r"\bsa(?:ys?|id|ying) of (?:an?|the|itself|each|one)\b",
+    "the moment since which: since when": r"\bsince which\b",
+    "in vain: without success, for nothing": r"\bin vain\b",
+    "of late: recently": r"\bof late\b",
+    "at hand: available": r"\bat hand\b",
+    "still stands, where it stood: is still up, where it was": r"\bstill stands\b|\bwhere it stood\b",
+    "hears nothing: gets no answer": r"\bhea(?:rs|rd) nothing\b",
     "tells of, tells whether: says": r"\b(?:docstring|field|file|log|message|page|table|value)s? tells?\b",
 }
 ANY = re.compile("|".join(PATTERNS.values()))
@@ -53,6 +62,8 @@ CLAUSE = re.compile(
 # Files that may have a pattern, with the reason.
 EXCEPTIONS = {
     "CONTRIBUTING.md": "it shows what to avoid",
+    "tests/docs/test_english.py": "it has the patterns, and a sentence for each",
+    "tests/interop/test_pairs.py": "it quotes a play",
 }
 
 
@@ -67,6 +78,7 @@ def _sources() -> Iterator[Path]:
         ("docs", ("md",)),
         ("etc", ("*",)),
         ("newsfragments", ("md",)),
+        ("tests", ("py",)),
     )
     for folder, kinds in folders:
         for kind in kinds:
@@ -134,6 +146,15 @@ def test_the_patterns_find_what_they_are_for() -> None:
         "at least 20 letters",
         "the one from before is still in use",
         "it fails since yesterday",
+        "a key of a domain of ours",
+        "kept in a file of its own",
+        "what the DNS says of a domain",
+        "with the moment since which it is known",
+        "it waits in vain",
+        "the failures of late",
+        "a list that is not at hand",
+        "the line where it stood",
+        "its sender heard nothing",
     ]
     assert [text for text in bad if not faults_in(text)] == []
     assert clauses_in('def f():\n    """Whether it is so."""\n') == ["Whether it is so."]

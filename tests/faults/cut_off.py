@@ -1,4 +1,4 @@
-"""Run in a network of its own: cuts a connection off, and prints after how many seconds the system has given it up."""
+"""Run in its own network: cuts a connection off, and prints after how many seconds the system has given it up."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ async def test_h_44_what_waits_for_very_many_silent_domains_stays_within_its_byt
                 after.append(grown.megabytes)
         refused, late = (log.conditions(server)[each] for each in ("resource-constraint", "remote-server-timeout"))
         told = ", then ".join(f"{megabytes:.1f}" for megabytes in after)
-        print(f"\n{refused} refused, {late} waited {CONNECT_SECONDS} s in vain; grown by {told} MB, round by round")
+        print(f"\n{refused} refused, {late} waited {CONNECT_SECONDS} s for nothing; grown by {told} MB, round by round")
         assert set(errors.values()) == {1}
         assert refused + late == len(ROUNDS) * stanzas
         assert refused > stanzas / 2

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-ALONE = ["unshare", "--map-root-user", "--net"]  # in a network of its own
+ALONE = ["unshare", "--map-root-user", "--net"]  # in its own network
 
 
 def may_be_alone() -> bool:
@@ -18,7 +18,7 @@ def may_be_alone() -> bool:
         return False
 
 
-@pytest.mark.skipif(not may_be_alone(), reason="needs unshare and ip, and to be allowed a network of its own")
+@pytest.mark.skipif(not may_be_alone(), reason="needs unshare and ip, and to be allowed its own network")
 def test_what_was_written_into_a_cut_network_is_given_up_in_time() -> None:
     command = [*ALONE, sys.executable, "-m", "tests.faults.cut_off", "3"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60)

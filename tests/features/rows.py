@@ -120,7 +120,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _row("10.1-1", "R", "R", "`to` on stanzas"),
         _row("10.1-2", "R", "R", "`from` on stanzas"),
         _row("10.1-3", "R", "-", "a client's `from` is checked or added"),
-        _row("10.1-4", "R", "-", "stanzas to other servers are from a domain of ours"),
+        _row("10.1-4", "R", "-", "stanzas to other servers are from one of our domains"),
         _row("10.1-5", "R", "-", "stanzas from other servers are from a domain that they have proved"),
         _row("10.1-6", "r", "r", "`xml:lang` on stanzas"),
         _row("10.2-1", "-", "R", "message types are distinguished [message-type-support]"),

@@ -32,7 +32,7 @@ longer does. The appendix has features that the draft does not ask for.
 
 
 class Verdict(StrEnum):
-    """What the tests say of a row in one role."""
+    """What the tests say about a row in one role."""
 
     HOLDS = "holds"
     FAILS = "**fails**"

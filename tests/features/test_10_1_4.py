@@ -1,4 +1,4 @@
-"""Feature 10.1-4: what leaves us is from a domain of ours, on a stream that was opened for it (RFC 6120 §8.1.2.2)."""
+"""Feature 10.1-4: what leaves us is from one of our domains, on a stream that was opened for it (RFC 6120 §8.1.2.2)."""
 
 from __future__ import annotations
 

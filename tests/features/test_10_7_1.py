@@ -1,4 +1,4 @@
-"""10.7-1: where a client's stanza goes: no 'to', our domain, a bare or full address of ours, another domain
+"""10.7-1: where a client's stanza goes: no 'to', our domain, one of our bare or full addresses, another domain
 (RFC 6120 §10.3 to §10.5, RFC 6121 §8.1 to §8.5)."""
 
 from __future__ import annotations

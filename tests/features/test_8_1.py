@@ -64,7 +64,7 @@ class Verona:
         return End(make_stream(server_profile(StartTLS(), feature), facts), Certificate())
 
     def _ask(self, question: VerifyPair) -> PairChecked:
-        """Receiving server, step 2: over a stream of its own, which proves nothing itself."""
+        """Receiving server, step 2: over its own stream, which proves nothing itself."""
         self.asked += 1
         asking = self._end(Role.INITIATING, MONTAGUE, question.pair.sender, DialbackQuestions(self.montagues))
         answering = self._end(Role.RECEIVING, None, None, self.authority)
@@ -165,7 +165,7 @@ def test_the_key_is_that_of_the_pair_and_of_the_stream_under_tls() -> None:
 
 
 async def asked(probe: Probe, domain: str, target: str, stream_id: str, key: str) -> str | None:
-    """As a receiving server: what the gateway, as authoritative server, says of a key."""
+    """As a receiving server: what the gateway, as authoritative server, says about a key."""
     await probe.type(f"<db:verify from='{domain}' to='{target}' id='{stream_id}'>{key}</db:verify>")
     answer = await probe.element()
     assert (answer.tag, answer.get("from"), answer.get("to")) == (f"{DB}verify", target, domain)

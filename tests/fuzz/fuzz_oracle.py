@@ -1,6 +1,6 @@
-"""The codec beside an oracle: what it hands on must be what expat says of the whole stream, however it was cut.
+"""The codec beside an oracle: what it hands on must be what expat says about the whole stream, however it was cut.
 
-The oracle is an expat of its own, which reads all bytes at once and builds every tree. Of each child of the stream it
+The oracle is a separate expat, which reads all bytes at once and builds every tree. Of each child of the stream it
 says where it begins and ends, its name, its attributes and its tree; the codec has to agree on all of them, and what
 it hands on has to mean the same on a stream with another content namespace and with other addresses.
 """
@@ -67,7 +67,7 @@ class _Stop(Exception):
 
 @dataclass
 class Oracle:
-    """What expat says of a whole stream: the children that are complete, whether it ends, whether it is at fault."""
+    """What expat says about a whole stream: the children that are complete, whether it ends, whether it is at fault."""
 
     data: bytes
     root: Tree | None = None

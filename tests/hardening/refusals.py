@@ -1,4 +1,4 @@
-"""What the tests of F-C share: a gateway that wants to reach scripted servers, and what its log says of them."""
+"""What the tests of F-C share: a gateway that wants to reach scripted servers, and what its log says about them."""
 
 from __future__ import annotations
 

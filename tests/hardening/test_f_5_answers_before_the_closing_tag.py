@@ -80,7 +80,7 @@ async def test_f_5_a_client_on_the_wire(home: Peer, is_managed: bool) -> None:
 
 
 async def test_f_5_a_component_on_the_wire(home: Peer) -> None:
-    """A component gets the answer of a domain of ours before our closing tag."""
+    """A component gets the answer of one of our domains before our closing tag."""
     async with dial(home.address, PORT) as probe:
         await probe.attach("component.f5.test", "secret")
         ping = PING.format(id="c").replace("<iq", "<iq from='component.f5.test'")

@@ -14,7 +14,7 @@ from tests.interop.world import World
 
 
 async def _asserted(probe: Probe, script: Script, verdict: str) -> str | None:
-    """Assert a pair whose authoritative server answers with this verdict; return what the gateway says of it."""
+    """Assert a pair whose authoritative server answers with this verdict; return what the gateway says about it."""
     authority = asyncio.create_task(answers(script, verdict))
     await probe.type(f"<db:result from='{script.domain}' to='{COMPONENT}'>0123</db:result>")
     answer = await probe.element()

@@ -1,4 +1,4 @@
-"""B-11: a certificate that leads to no authority of ours costs the same however many names are in it."""
+"""B-11: a certificate that leads to none of our authorities costs the same however many names are in it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ PAUSE = 20  # seconds between two rounds of tries
 
 
 def log_in(house: House, local: str, password: str | None = None, address: str = "192.0.2.1") -> str:
-    """Return the answer to a password on a connection of its own."""
+    """Return the answer to a password on its own connection."""
     line = house.connect()
     line.peer_address = f"{address}:40000"
     line.secure()

@@ -78,7 +78,7 @@ def meet(alphabet: str) -> None:
 
 
 def distinct(form: Callable[[str], str], alphabet: str, length: int, rng: Random) -> bytes:
-    """Stanzas that fill one read, each with a word of its own."""
+    """Stanzas that fill one read, each with its own word."""
     stanzas: list[str] = []
     size = 0
     while size < SIZE:

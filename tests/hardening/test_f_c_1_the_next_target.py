@@ -202,7 +202,7 @@ async def test_a_wrong_certificate_leads_to_the_next(world: World, gateway: Peer
 
 
 async def test_direct_tls_that_leads_to_a_web_server_leads_on_to_starttls(world: World, gateway: Peer) -> None:
-    """Deliver by STARTTLS when the port for direct TLS is that of a web server with a certificate of its own."""
+    """Deliver by STARTTLS when the port for direct TLS is that of a web server with its own certificate."""
     domain = "web.script.test"
     web = server_tls(world.bundle(world.authority.issue("www.web.test")), world.authorities)
     async with servers(world, domain, direct=web) as (first, second), attached(gateway) as component:

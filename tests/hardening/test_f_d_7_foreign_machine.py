@@ -24,7 +24,7 @@ FILES = "tests/unit/storage/test_files.py"
 
 
 def pytest_ended(command: Sequence[str], folder: Path, user: int | None = None) -> str:
-    """Run pytest by this command in a world of its own; return its last line, or fail with all that it wrote."""
+    """Run pytest by this command in its own world; return its last line, or fail with all that it wrote."""
     ended = subprocess.run(
         [*command, f"--basetemp={folder / 'inner'}"],
         cwd=ROOT,

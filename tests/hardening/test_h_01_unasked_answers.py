@@ -47,18 +47,18 @@ def everything_but(*asked: str) -> list[str]:
 
 
 def asserting() -> Talk:
-    """A stream of ours on which the pair of the stream waits for its verdict."""
+    """One of our streams on which the pair of the stream waits for its verdict."""
     return under_tls(Role.INITIATING, certificate=None).open().hear(header(id_="id-1"), FEATURES)
 
 
 def asking() -> Talk:
-    """A stream of ours on which a question about a key of theirs waits for its answer."""
+    """One of our streams on which a question about one of their keys waits for its answer."""
     talking = proved(Role.INITIATING)
     return talking.perform(lambda facts: DIALBACK.ask(facts, INBOUND, "s", "key")).forget()
 
 
 def checking() -> Talk:
-    """A stream of theirs, of which a key is being checked somewhere else."""
+    """One of their streams, of which a key is being checked somewhere else."""
     return under_tls(certificate=None).hear(header(), "<db:result from='theirs.test' to='ours.test'>key</db:result>")
 
 

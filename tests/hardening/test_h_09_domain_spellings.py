@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  characters that resemble others are the point here
-"""H-09, the part of addresses: a domain of ours is recognised in whatever spelling it comes."""
+"""H-09, the part of addresses: one of our domains is recognised in whatever spelling it comes."""
 
 from __future__ import annotations
 

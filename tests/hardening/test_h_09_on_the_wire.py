@@ -1,4 +1,4 @@
-"""H-09: a domain of ours is nobody's name outside, however it is spelled: in headers, in dialback, in stanzas."""
+"""H-09: one of our domains is nobody's name outside, however it is spelled: in headers, in dialback, in stanzas."""
 
 from __future__ import annotations
 

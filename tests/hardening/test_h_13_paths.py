@@ -1,4 +1,4 @@
-"""H-13: a certificate without a good path to an authority of ours proves nothing (CVE-2019-12855, CVE-2022-45197)."""
+"""H-13: a certificate without a good path to one of our authorities proves nothing (CVE-2019-12855, CVE-2022-45197)."""
 
 from __future__ import annotations
 

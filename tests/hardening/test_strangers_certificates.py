@@ -61,7 +61,7 @@ def with_limits() -> CertificateChain:
 
 CHAINS = {
     "in circles": lambda: in_circles(ec.generate_private_key(ec.SECP384R1())),
-    "in circles, by the name of an authority of ours": lambda: in_circles(
+    "in circles, by the name of one of our authorities": lambda: in_circles(
         ec.generate_private_key(ec.SECP384R1()), "Test CA"
     ),
     "keys that are slow to verify with": lambda: in_circles(slow_key()),
@@ -70,7 +70,7 @@ CHAINS = {
 
 
 def judged(chain: CertificateChain) -> tuple[CertificateVerdict, float]:
-    """The verdict on a chain read anew, and the processor time that it took."""
+    """The verdict on a chain that is read again, and the processor time that it took."""
     read = [x509.load_der_x509_certificate(each.public_bytes(Encoding.DER)) for each in chain]
     judge = CertificateJudge(trusting(authority()))
     _ = judge.trust.store
@@ -162,7 +162,7 @@ def test_a_certificate_with_an_odd_key_is_refused_even_from_our_authority(key: o
 
 
 def test_an_answer_of_a_made_up_issuer_is_not_believed() -> None:
-    """Who has stolen the key of a certificate that promises a staple makes an authority of the right name for it."""
+    """A thief of the key of a certificate that promises a staple makes an authority of the right name for it."""
     stolen = authority().issue(DOMAIN, extensions=[x509.TLSFeature([x509.TLSFeatureType.status_request])])
     made_up = Authority.create("Test CA", moment=NOW)
     answer = ocsp.OCSPResponseBuilder().add_response(

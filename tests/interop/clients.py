@@ -124,7 +124,7 @@ class Entity:
                     await self._arrived.wait()
         except TimeoutError:
             arrived = "\n".join(map(str, self._inbox)) or "nothing"
-            raise AssertionError(f"{self.jid} waited {timeout:g} s in vain; what came: {arrived}") from None
+            raise AssertionError(f"{self.jid} waited {timeout:g} s for nothing; what came: {arrived}") from None
         self._inbox.remove(found)
         return found
 

@@ -2,7 +2,7 @@
 
 A pytest plugin, so that tests of features and of hardening may ask for servers as those in this folder do.
 
-A test may be a coroutine, which then runs in an event loop of its own. With XMPP_GATEWAY_INTEROP=require in the
+A test may be a coroutine, which then runs in its own event loop. With XMPP_GATEWAY_INTEROP=require in the
 environment, as in CI, what would be skipped fails.
 """
 
@@ -73,7 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def names_for_one_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forget the names that a test adds besides servers when it ends: nss_wrapper takes no more than a hundred."""
     world = request.getfixturevalue("world") if "world" in request.fixturenames else None
-    if not isinstance(world, World):  # tests of single rooms have worlds of their own
+    if not isinstance(world, World):  # tests of single rooms have their own worlds
         yield
         return
     before = world.nameserver.published

@@ -24,7 +24,7 @@ packages="$packages groff zsh logrotate"
 packages="$packages adduser ca-certificates lintian iproute2"
 # The nameserver of the recipe for relays.
 packages="$packages dnsmasq-base"
-# postgresql keeps accounts and the outbox; tests start servers of their own.
+# postgresql keeps accounts and the outbox; tests start their own servers.
 packages="$packages postgresql"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 

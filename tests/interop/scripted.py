@@ -32,7 +32,7 @@ DB = "{jabber:server:dialback}"
 
 @dataclass(frozen=True)
 class Script:
-    """A domain with an address of its own, and the connections to it."""
+    """A domain with its own address, and the connections to it."""
 
     domain: str
     address: str

@@ -4,7 +4,7 @@
         romeo.type("/msg juliet@im.test But, soft!")
         await romeo.shows("But, soft!")
 
-The terminal is tmux's, with a server of its own, which ends with it. TLS is on; the certificate is trusted unseen.
+The terminal is tmux's, with its own server, which ends with it. TLS is on; the certificate is trusted unseen.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ reconnect=0
 
 
 class Terminal:
-    """One person at a terminal of their own."""
+    """One person at their own terminal."""
 
     def __init__(self, folder: Path, jid: str, password: str, address: tuple[str, int]) -> None:
         self.jid = jid

@@ -220,6 +220,6 @@ def troubles(node: Gateway) -> list[str]:
 
 
 def shards(cluster: Cluster, name: str) -> int:
-    """How many shards a node has, as it says itself."""
+    """Return the number of shards that a node says it has."""
     nodes = cluster[name].ask("status")["cluster"]["nodes"]
     return next(int(each["shards"]) for each in nodes if each["node"] == name)

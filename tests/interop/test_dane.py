@@ -190,7 +190,7 @@ async def test_a_server_with_bogus_records_is_never_dialled(net: Net) -> None:
 
 
 async def test_the_word_of_a_resolver_that_is_not_believed_does_not_count(net: Net, start: Starter) -> None:
-    """As one elsewhere than on loopback, which `validating = false` says of this one."""
+    """As one elsewhere than on loopback, which `validating = false` says about this one."""
     gateway = asking(start, "doubting.test", net.validator, validating=False)
     async with net.script("selfsigned") as script, attached(gateway) as component:
         component.send_message(f"anybody@{script.domain}", "Art thou there?")

@@ -28,7 +28,7 @@ def gateway(start_all: Starter) -> Peer:
 
 @asynccontextmanager
 async def tripwire(address: str) -> AsyncIterator[list[str]]:
-    """A service at an address of ours that no stranger should reach; the list takes who comes."""
+    """A service at one of our addresses that no stranger should reach; the list takes who comes."""
     came: list[str] = []
 
     def trip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

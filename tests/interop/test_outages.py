@@ -86,7 +86,7 @@ async def test_what_waits_is_delivered_when_the_server_comes_back_in_time(
         component.send_message("romeo@late.test", "Just in time")  # waits, since it has failed a moment ago
         late.start()
         async with user(late, "romeo") as romeo:
-            # A sign of life towards one domain of ours is one for all of them.
+            # A sign of life towards one of our domains is one for all of them.
             romeo.send_message("anybody@patient.test", "I am back")
             await romeo.expect_message("I am back")
             await romeo.expect_message("Just in time")

@@ -1,4 +1,4 @@
-"""Many domain pairs: of several domains of ours, on one stream, from gateway to gateway (XEP-0220 §2.7)."""
+"""Many domain pairs: of several of our domains, on one stream, from gateway to gateway (XEP-0220 §2.7)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def streams(gateway: Peer, sender: str, target: str) -> list[str]:
     ]
 
 
-# Several domains of ours.
+# Several of our domains.
 
 
 async def test_several_domains_of_ours_talk_to_one_server_each_with_its_own_proof(start: Starter, peer: Peer) -> None:

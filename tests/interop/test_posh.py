@@ -62,7 +62,7 @@ async def web(
 
 
 def found_elsewhere(world: World, domain: str, address: str) -> Mapping[str, Any]:
-    """The records of a domain whose XMPP server is at an address of its own."""
+    """The records of a domain whose XMPP server is at its own address."""
     host = f"xmpp.{domain}"
     return {
         host: {"A": [address], "TTL": 0},

@@ -40,7 +40,7 @@ WHY = {"expired": "expired", "misnamed": "but for another.test", "unknown": "sel
 
 
 async def converse(echo: str, theirs: Peer) -> None:
-    """A user there says something to an echo service of ours, and hears it."""
+    """A user there says something to one of our echo services, and hears it."""
     async with user(theirs, "romeo") as romeo:
         romeo.send_message(f"anybody@{echo}", "Ay me!")
         await romeo.expect_message("Ay me!")
@@ -103,7 +103,9 @@ async def test_dialback_proves_them_when_their_certificate_does_not(
 
 
 def looks_unproved(gateway: Peer, domain: str, why: str) -> None:
-    """Its certificate proves nothing, so on a stream of ours to it nothing but its address does: wherever one looks."""
+    """Its certificate proves nothing, so on one of our streams to it nothing but its address does: wherever one
+    looks.
+    """
     assert isinstance(gateway, Gateway)
     explained = gateway.ask("explain", domain=domain)
     streams = [each for each in explained["streams"] if each["kind"] == "server"]

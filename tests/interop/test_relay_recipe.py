@@ -1,6 +1,6 @@
 """The recipe of docs/relay.md, word for word: its addresses, its dnsmasq, its gateway, a Prosody behind it.
 
-All of it runs on a machine of its own, so that the addresses, ports and files are those that are printed. What is added
+All of it runs on its own machine, so that the addresses, ports and files are those that are printed. What is added
 is the world: a nameserver, and another gateway with an echo.
 """
 

@@ -37,7 +37,7 @@ def gateway(start_all: Starter) -> Peer:
 
 
 def naming(world: World, domain: str) -> Issued:
-    """A certificate that names a list of its own."""
+    """A certificate that names its own list."""
     url = x509.UniformResourceIdentifier(f"http://crl.web.test:{WEB}/{domain}.crl")
     points = x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
     return world.authority.issue(domain, extensions=[points])

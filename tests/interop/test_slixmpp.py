@@ -1,7 +1,7 @@
 """slixmpp at our client doors: every way to log in, rosters, presence, messages, and streams that are resumed.
 
-Two users of ours, and a user of ours with one of Prosody's and of ejabberd's: subscribe both ways, see each other come
-and go, chat, go away, and get what was stored.
+Two of our users, and one of them with one of Prosody's and of ejabberd's: subscribe both ways, see each other
+come and go, chat, go away, and get what was stored.
 """
 
 from __future__ import annotations

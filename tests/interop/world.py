@@ -3,7 +3,7 @@
     with World(folder) as world:
         prosody = Prosody(world.site("prosody.test"), world.folder / "prosody").start()
 
-Each server gets an address of its own. Several worlds may exist on one machine at once: each claims a part of
+Each server gets its own address. Several worlds may exist on one machine at once: each claims a part of
 127.0.0.0/8 for itself.
 """
 

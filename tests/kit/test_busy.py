@@ -29,7 +29,7 @@ WRONG = "def test_wrong():\n    assert False\n"
 
 
 class Folder:
-    """A folder with tests of its own."""
+    """A folder with its own tests."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,9 @@ FRAGMENTS = sorted(file for file in (ROOT / "newsfragments").glob("*") if file.n
 KINDS = {
     each["directory"] for each in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]
 }
+
+
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 
 
 def draft() -> str:
@@ -36,3 +40,18 @@ def test_each_fragment_is_in_the_changelog_of_the_next_release() -> None:
 def test_the_readme_of_the_fragments_lists_the_kinds() -> None:
     readme = (ROOT / "newsfragments" / "README.md").read_text()
     assert {line.split("`")[1] for line in readme.splitlines() if line.startswith("- `")} == KINDS
+
+
+def test_the_version_is_in_the_changelog_or_said_to_be_missing() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    version = setup["metadata"]["version"]
+    released = f"## {version} (" in CHANGELOG
+    assert released != (f"**{version}, the first release, is not out yet.**" in CHANGELOG)
+    assert released or FRAGMENTS, "there is nothing to release"
+
+
+def test_a_release_goes_below_the_marker() -> None:
+    """Towncrier puts its section there; without the marker it would come before the title."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]
+    assert settings["start_string"] in CHANGELOG

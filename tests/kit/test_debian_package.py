@@ -1,7 +1,7 @@
 """The Debian package: built from this tree, installed, started, upgraded, removed and purged.
 
 `make deb-test` builds it and names the file in XMPP_GATEWAY_DEB; otherwise these tests are skipped. They need root: all
-of it happens in a namespace of its own, where the machine's files are covered by a layer in memory, so that nothing
+of it happens in its own namespace, where the machine's files are covered by a layer in memory, so that nothing
 stays. Where no namespace can be made, a machine that is there for the tests alone (XMPP_GATEWAY_INTEROP=require) is
 used as it is.
 """

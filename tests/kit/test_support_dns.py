@@ -67,7 +67,7 @@ def test_records_carry_their_time_to_live() -> None:
 
 @pytest.fixture
 def standing_alone(tmp_path: Path) -> Iterator[tuple[str, Path, Any]]:
-    """A nameserver in a process of its own: its address, its zone file, and what it prints."""
+    """A nameserver in its own process: its address, its zone file, and what it prints."""
     path = tmp_path / "zone.json"
     path.write_text(json.dumps(ZONE))
     command = [sys.executable, "-m", "tests.support.dns", "--listen", "127.0.0.1:0", str(path)]

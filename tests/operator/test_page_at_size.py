@@ -29,7 +29,7 @@ getSelection().removeAllRanges(); getSelection().addRange(range);
 
 
 class Served:
-    """The page with its crowd, in a process of its own."""
+    """The page with its crowd, in its own process."""
 
     def __init__(self, peers: int, *nodes: int) -> None:
         port = free_port()

@@ -58,7 +58,7 @@ class WrittenDown:
 
 
 class BorderHarness:
-    """Two domains of ours, and everybody else."""
+    """Two of our domains, and everybody else."""
 
     def __init__(
         self,

@@ -116,7 +116,7 @@ class Line:
     # -- what the client does ----------------------------------------------------------------------------------------
 
     def say(self, *texts: str) -> Line:
-        """Type this, each text in a segment of its own."""
+        """Type this, each text in its own segment."""
         for text in texts:
             self.bytes_in += len(text)
             self._carry_out(self.stream.received(text.encode()))

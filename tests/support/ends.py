@@ -109,7 +109,7 @@ class End:
     # -- what a test does ----------------------------------------------------------------------------------------------
 
     def type(self, *texts: str | bytes) -> End:
-        """The other end sends this, each text in a read of its own."""
+        """The other end sends this, each text in its own read."""
         for text in texts:
             self._carry_out(self.stream.received(text.encode() if isinstance(text, str) else text))
         return self

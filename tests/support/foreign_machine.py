@@ -22,7 +22,7 @@ NAME = re.compile(r"\b(?:[a-z0-9-]+\.)+test\b")
 
 
 def may_be_alone() -> bool:
-    """Return whether this user may have namespaces of their own, and has the tools to set them up."""
+    """Return whether this user may have their own namespaces, and has the tools to set them up."""
     try:
         return subprocess.run([*ALONE, "ip", "link"], capture_output=True).returncode == 0
     except OSError:

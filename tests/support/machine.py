@@ -1,4 +1,4 @@
-"""A machine of its own for a test: the files of this one under a layer in memory, and a network of its own.
+"""Its own machine for a test: the files of this one under a layer in memory, and its own network.
 
 Its /tmp is empty. A project that lies there, or on another file system, is mounted as it is.
 

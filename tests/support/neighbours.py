@@ -1,4 +1,4 @@
-"""A real router between one domain of ours and the world, both of which write down what they get."""
+"""A real router between one of our domains and the world, both of which write down what they get."""
 
 from __future__ import annotations
 

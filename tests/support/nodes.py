@@ -100,7 +100,7 @@ class World:
         return party
 
     def kill(self, name: str) -> None:
-        """End a node as a crash would: it says nothing, and hears nothing."""
+        """End a node as a crash would: it neither sends nor receives anything."""
         party = self.parties.pop(name)
         party.node.membership._tick.stop()
         party.node.crossing._timer.stop()

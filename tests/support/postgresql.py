@@ -4,7 +4,7 @@
     server.url()           the URL of a new schema, with nothing in it
     server.restart()       as an operator would
 
-It listens on a socket in a folder of its own, runs as a user without privileges, and needs nothing of the
+It listens on a socket in its own folder, runs as a user without privileges, and needs nothing of the
 distribution's cluster. A test that stops it starts it again.
 """
 

@@ -80,7 +80,7 @@ class Talk:
         return self._note(self.stream.open())
 
     def hear(self, *texts: str | bytes) -> Talk:
-        """The other side sends this; each text is a segment of its own."""
+        """The other side sends this; each text is a separate segment."""
         for text in texts:
             data = text.encode() if isinstance(text, str) else text
             for piece in [data[i : i + 1] for i in range(len(data))] if self._bytewise else [data]:

@@ -1,4 +1,4 @@
-"""Certification paths: from a peer's certificate to an authority of ours, or the reason why there is none.
+"""Certification paths: from a peer's certificate to one of our authorities, or the reason why there is none.
 
 `cryptography.x509.verification` finds and verifies the path (RFC 5280 §6: signatures, validity, basicConstraints, path
 length, name constraints, unknown critical extensions; no MD5, no SHA-1, no RSA key below 2048 bits). It also has rules
@@ -88,7 +88,7 @@ class Reason(StrEnum):
 
 
 class PathError(GatewayError):
-    """A certificate does not lead to any authority of ours: the reason, and the problem in plain words."""
+    """A certificate does not lead to any of our authorities: the reason, and the problem in plain words."""
 
     def __init__(self, reason: Reason, problem: str) -> None:
         super().__init__(problem)
@@ -154,7 +154,7 @@ def _ways_up(
     moment: datetime,
     holder: Holder,
 ) -> Iterator[CertificationPath]:
-    """Yield the certificates between the peer's certificate and an authority of ours, the shortest way first.
+    """Yield the certificates between the peer's certificate and one of our authorities, the shortest way first.
 
     Only keys for which an authority vouches are used: each round goes one step down from the authorities.
     """

@@ -3,7 +3,7 @@
     usage  the certificate of    also required
     3      the server itself     nothing: neither a name nor a date                                     RFC 7671 §5.1
     2      its authority         a path to that certificate, and the name of the domain or the server   §5.2
-    1      the server itself     a path to an authority of ours, and such a name                        §5.3
+    1      the server itself     a path to one of our authorities, and such a name                        §5.3
     0      its authority         the same; the record has to match on that path                         §5.4
 
 An unusable record counts as absent. Of those with the same usage and selector only the ones with the best digest count,
@@ -70,7 +70,7 @@ class Circumstances:
 
     @cached_property
     def path(self) -> CertificationPath | PathError:
-        """The path to an authority of ours, or why there is none."""
+        """The path to one of our authorities, or why there is none."""
         return self._path_to(self._trust)
 
     @cached_property

@@ -48,7 +48,7 @@ LONGEST = timedelta(hours=1)
 class Attestation:
     """What a domain says elsewhere about one certificate: the means and the record, and why it does not prove it.
 
-    `needs_path`: it counts only if the certificate also leads to an authority of ours.
+    `needs_path`: it counts only if the certificate also leads to one of our authorities.
     """
 
     means: Means
@@ -76,11 +76,11 @@ class CertificateVerdict:
     service: str = SERVER  # the service that the certificate must be for, if a name in it is limited to one
     attestations: tuple[Attestation, ...] = ()
     must_staple: bool = False  # the certificate promises a stapled OCSP answer
-    unchecked: str = ""  # which revocation list, of those that the certificates name, is not at hand
+    unchecked: str = ""  # which revocation list, of those that the certificates name, is not available
 
     @property
     def valid(self) -> bool:
-        """Return whether the certificate leads to an authority of ours, at that moment, and is not revoked."""
+        """Return whether the certificate leads to one of our authorities, at that moment, and is not revoked."""
         return self.reason is Reason.TRUSTED
 
     @property
@@ -260,7 +260,7 @@ def _decide(
 ) -> tuple[CertificateVerdict, Sequence[x509.Certificate]]:
     """Return the verdict, and the certificates whose validity it depends on.
 
-    The path comes first: if a certificate does not lead to an authority of ours, hardly any of its names are read.
+    The path comes first: if a certificate does not lead to one of our authorities, hardly any of its names are read.
     """
     leaf = chain[0]
     try:

@@ -37,7 +37,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identity:
-    """A certificate of ours with the chain to its authority, its private key, and the files that they came from."""
+    """One of our certificates with the chain to its authority, its private key, and the files that they came from."""
 
     chain: tuple[x509.Certificate, ...]
     private_key: PrivateKey = field(repr=False)

@@ -380,7 +380,7 @@ class Connector:
 
 
 def _session_of(protocol: StreamProtocol) -> OutboundSession:
-    """Return the session that was made with a connection of ours."""
+    """Return the session that was made with one of our connections."""
     session = protocol.session
     assert isinstance(session, OutboundSession)
     return session

@@ -151,7 +151,7 @@ class Race(Generic[ProtocolT]):
             return  # given up
         error = failure.value
         if not isinstance(error, ConnectError):
-            failure.raiseException()  # a bug of our own
+            failure.raiseException()  # our own bug
         self.failed.append(address)
         self.silent = self.silent and isinstance(error, TimeoutError)
         self._tell(address, self._in_words(error))

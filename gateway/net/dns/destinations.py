@@ -24,7 +24,7 @@ _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 §3.2.1.3: never a destinat
 
 
 def is_of_this_machine(address: str) -> bool:
-    """Return whether an interface of ours has that address, because only then can a socket be bound to it."""
+    """Return whether one of our interfaces has that address, because only then can a socket be bound to it."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((address, 0))

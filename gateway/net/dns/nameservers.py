@@ -1,7 +1,7 @@
 """One question to the nameservers, until one of them gives a usable answer (RFC 1035 §7).
 
-Each server gets the question over UDP, from a random port of its own and with a random id (RFC 5452 §9). A truncated
-answer is requested again over TCP, on a connection of its own. A server that is silent, cannot be reached, reports a
+Each server gets the question over UDP, from its own random port and with a random id (RFC 5452 §9). A truncated
+answer is requested again over TCP, on its own connection. A server that is silent, cannot be reached, reports a
 failure or answers another question is passed over; then comes the next, and after the last one a second round with more
 patience. Only "found" and "no such name" are answers.
 
@@ -190,7 +190,7 @@ def _open_random_port(reactor: IReactor, conversation: Any, interface: str) -> A
 async def ask_over_tcp(
     reactor: IReactor, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
 ) -> dns.Message:
-    """Send one question on a TCP connection of its own, so that none can hang on a connection long dead."""
+    """Send one question on its own TCP connection, so that none can hang on a connection long dead."""
     endpoint = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
     conversation: Any = _TCPQuestions(_ProtocolOwner(), reactor)
     conversation.flags = flags

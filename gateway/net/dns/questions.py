@@ -117,7 +117,7 @@ class DNSQuestions:
         self._memory = Memory(bounds.kept)
         self._under_way: dict[DNSQuestion, list[AnswerWait]] = {}
         self._queue = QuestionQueue(bounds.at_once)
-        self._ours: set[DNSQuestion] = set()  # questions of our own under way
+        self._ours: set[DNSQuestion] = set()  # our own questions, under way
         self._turns: dict[DNSQuestion, Turn] = {}
 
     def remembered(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer] | None:

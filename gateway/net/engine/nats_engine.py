@@ -154,7 +154,7 @@ class NatsEngine:
                 raise
             except _FAULTS as error:
                 why = str(error) or type(error).__name__
-            except Exception as error:  # a fault of ours: this node must not stay away from the others because of it
+            except Exception as error:  # one of our faults: this node must not stay away from the others because of it
                 self._log.failure("the connection to NATS ended by a fault of the gateway, and is made again")
                 why = f"a fault of the gateway: {type(error).__name__}"
             finally:

@@ -103,11 +103,11 @@ class TLSContexts:
         return connection
 
     def connecting(self, own: Domain, peer: Domain, *, direct: bool) -> SSL.Connection:
-        """Return a connection from a domain of ours to a peer's; `direct` if TLS begins with the first byte."""
+        """Return a connection from one of our domains to a peer's; `direct` if TLS begins with the first byte."""
         return self._connect(self.keyring.find(to_ascii(own)) or self.keyring.default, peer, direct, SERVER)
 
     def logging_in(self, identity: Identity | None, peer: Domain, *, direct: bool) -> SSL.Connection:
-        """Return a connection on which we are a client, with a certificate of our own or none."""
+        """Return a connection on which we are a client, with our own certificate or none."""
         return self._connect(identity, peer, direct, CLIENT)
 
     def _connect(self, identity: Identity | None, peer: Domain, direct: bool, service: str) -> SSL.Connection:

@@ -31,7 +31,7 @@ from gateway.stream.lives import after
 
 _APPLICATION_DATA = b"\x17\x03\x03"  # the start of a record of it; its length follows (RFC 8446 §5.2)
 _OWN_WORDS = 4096  # more than TLS itself usually sends at a time
-_RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
+_RECORD_OVERHEAD = 64  # and none of our ciphers adds more to a record
 _HANDSHAKE, _OPEN = TLSState.HANDSHAKE, TLSState.OPEN  # looked up once, not with every read
 _SENDING = (TLSState.OPEN, TLSState.THEY_ENDED)
 _UNHEARD = (TLSState.THEY_ENDED, TLSState.ENDED, TLSState.BROKEN_OFF)

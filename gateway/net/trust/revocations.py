@@ -1,7 +1,7 @@
 """Revocation lists, fetched from the URLs in verified certificates, and kept until the next one is due.
 
-A list is fetched when a certificate that leads to an authority of ours names it, and again a quarter of its life before
-the next one is due, as long as such certificates are used. Nothing is fetched for any other certificate, because
+A list is fetched when a certificate that leads to one of our authorities names it, and again a quarter of its life
+before the next one is due, as long as such certificates are used. Nothing is fetched for any other certificate, because
 anybody can make up its URLs. A list that cannot be fetched is tried again after a while, and logged once until it is
 there.
 """

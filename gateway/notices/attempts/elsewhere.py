@@ -1,4 +1,4 @@
-"""Elsewhere: why the last attempts between two domains failed, for an attempt that ends without a reason of its own.
+"""Elsewhere: why the last attempts between two domains failed, for an attempt that ends without its own reason.
 
 Dialback takes two connections. When the second one fails, the first may get no answer; its record then says what
 happened on the second. The table is bounded, with a share for each domain: the oldest failure is dropped first.

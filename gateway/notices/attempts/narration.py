@@ -290,7 +290,7 @@ class Narrator:
 
     def _key_answered(self, answered: KeyAnswered) -> None:
         self._answered_keys = True
-        told = "valid" if answered.valid else "not valid" if answered.known else "not for a domain of ours"
+        told = "valid" if answered.valid else "not valid" if answered.known else "not for one of our domains"
         self.log.step(AttemptStep.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}")
 
     def _established(self, _: NegotiationCompleted) -> None:

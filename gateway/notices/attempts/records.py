@@ -390,7 +390,7 @@ class StreamLog:
         self._publish(notice)
 
     def stanzas(self, told: str) -> None:
-        """Record that stanzas have passed; the first time is a step of its own."""
+        """Record that stanzas have passed; the first time is a separate step."""
         if not self._had_stanza and self.record is not None:
             self._had_stanza = True
             self._publish(FirstStanza(attempt=self.record, record=self._ended(AttemptStep.FIRST_STANZA, told)))

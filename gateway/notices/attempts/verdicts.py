@@ -201,7 +201,7 @@ ADVICE = {
         " operator can change that.",
     ),
     Verdict.REFUSED_BY_US: Advice(
-        meaning="we ended the stream because the other side broke a rule of ours or of the protocol",
+        meaning="we ended the stream because the other side broke one of our rules or the protocol",
         side="theirs, or our rules",
         mend="The last step names the rule. To let it in, change [peers] or [domains] in our configuration.",
     ),

@@ -4,7 +4,7 @@
     <- {"ok": true, "result": {...}}      or {"ok": false, "problem": "in plain words"}
 
 The socket belongs to the user that the service runs as, with mode 0600 in a folder with mode 0700: file permissions are
-the access control. A faulty request is answered with the problem; a fault of our own is logged, and the answer does not
+the access control. A faulty request is answered with the problem; our own fault is logged, and the answer does not
 give its details.
 """
 

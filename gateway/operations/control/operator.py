@@ -38,7 +38,7 @@ from gateway.xmpp.errors import MalformedAddress
 MOST_LETTERS = 1000
 MOST_BODIES = 100
 MOST_VERBOSE = 100
-"""The most domains with a level of their own in the log."""
+"""The most domains with their own level in the log."""
 LEVELS = ("debug", "info", "warn", "error", "critical")
 RESET = "reset"
 MOST_BODY_LETTERS = 4000
@@ -309,7 +309,7 @@ class Operator:
         if level == RESET:
             domains.pop(name, None)
         elif level and name not in domains and len(domains) >= MOST_VERBOSE:
-            raise CommandRefused(f"{MOST_VERBOSE} domains have levels of their own: reset some of them first")
+            raise CommandRefused(f"{MOST_VERBOSE} domains have their own levels: reset some of them first")
         elif level:
             domains[name] = level
 

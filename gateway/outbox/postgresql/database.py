@@ -80,7 +80,7 @@ class ServerOutboxDatabase:
         self._database = database
         self._takes_over = takes_over
         self._timing = timing
-        self._token = secrets.token_hex(8)  # by which a session of ours is known among those of others
+        self._token = secrets.token_hex(8)  # by which one of our sessions is known among those of others
         self._epoch: int | None = None
         self._session: DatabaseSession | None = None
         self._was_open = False

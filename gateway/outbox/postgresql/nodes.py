@@ -1,4 +1,4 @@
-"""The outboxes of the nodes of a cluster in one database: each has a schema of its own.
+"""The outboxes of the nodes of a cluster in one database: each has its own schema.
 
 The names of a cluster and of a node have no underscore, so no two nodes share a schema.
 """

@@ -178,7 +178,7 @@ class Filters(Service):
         return Address.make("", next(own, next(iter(domains))), resource)
 
     def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
-        """Send a question of our own; `answered` is called with its answer."""
+        """Send our own question; `answered` is called with its answer."""
         self._router.own_questions.ask(question, answered)
         self._router.pass_on(question)
         self._shared.reactor.callLater(0, self._router.flush)  # not amid a batch, whose reader is told what to wait for

@@ -17,9 +17,9 @@ class ServerTrouble(Enum):
     READ_ONLY = ("read-only", "name the primary server in the URL: this one is a standby, or set to read only")
     LOCKED = ("locked", "end the session that holds the tables locked: see pg_stat_activity on the server")
     NOT_PERMITTED = ("not-permitted", "make the gateway's user the owner of its database and tables")
-    FOREIGN = ("foreign", "give the gateway a database of its own, and name that in the URL")
+    FOREIGN = ("foreign", "give the gateway its own database, and name that in the URL")
     NEWER = ("newer-schema", "install the newer xmpp-gateway again, or restore a copy from before the upgrade")
-    TAKEN_OVER = ("taken-over", "another gateway uses it: stop that one, or give each a database of its own")
+    TAKEN_OVER = ("taken-over", "another gateway uses it: stop that one, or give each its own database")
     BROKEN = ("broken", "look into the log of the server")
 
     def __init__(self, word: str, remedy: str) -> None:

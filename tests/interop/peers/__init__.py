@@ -1,4 +1,4 @@
-"""Real servers as processes, each on a loopback address of its own, so that all keep the usual XMPP ports.
+"""Real servers as processes, each on its own loopback address, so that all keep the usual XMPP ports.
 
     with World(folder) as world, Prosody(world.site("prosody.test"), folder / "prosody") as prosody:
         prosody.register("romeo@prosody.test", "secret")

@@ -1,6 +1,6 @@
 """jabberd2, as Debian ships it: a router, a session manager and the part that speaks with other servers.
 
-There are no accounts: those would need a fourth program, and a database of theirs. Its resolver (udns) takes the
+There are no accounts: those would need a fourth program, and one of their databases. Its resolver (udns) takes the
 nameserver from the environment.
 """
 

@@ -39,7 +39,7 @@ class PeerError(Exception):
 
 
 class Server(ABC):
-    """A program that runs until it is told not to, in a folder of its own."""
+    """A program that runs until it is told not to, in its own folder."""
 
     name: ClassVar[str]
 
@@ -199,7 +199,7 @@ class Server(ABC):
 
 
 class Peer(Server):
-    """A real XMPP server, on a loopback address of its own."""
+    """A real XMPP server, on its own loopback address."""
 
     program: ClassVar[str]
     needs: ClassVar[Mapping[str, str]]  # Debian package -> pattern of a file that it brings

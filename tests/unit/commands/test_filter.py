@@ -1,4 +1,4 @@
-"""`filter test`: what is said of each stanza, and that nothing in the file is passed over."""
+"""`filter test`: what is said about each stanza, and that nothing in the file is passed over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`xmpp-gateway dane` and `posh`: what to publish for a domain of ours."""
+"""`xmpp-gateway dane` and `posh`: what to publish for one of our domains."""
 
 from __future__ import annotations
 

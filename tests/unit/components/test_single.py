@@ -24,7 +24,7 @@ SAID = "<message from='nurse.test' to='romeo@far.test/a' id='{id}'><body>Peter!<
 
 @implementer(IService)
 class Nurse:
-    """Notes what it is told; its start and stop end when the test says so, and it sends when the test says so."""
+    """Records its calls; its start and stop end when the test says so, and it sends when the test says so."""
 
     def __init__(self, log: list[str]) -> None:
         self._log = log

@@ -474,7 +474,7 @@ def test_the_entry_point_of_an_installed_package_is_a_service(folder: Folder, mo
     assert isinstance(greeter, HandlerDomain)
     assert greeter.factory(**greeter.options).greeting == "Hi"
     assert isinstance(echo, HandlerDomain)
-    assert echo.factory is Echo  # a package cannot take the name of a service of ours
+    assert echo.factory is Echo  # a package cannot take the name of one of our services
 
 
 def test_two_packages_with_one_service_are_both_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

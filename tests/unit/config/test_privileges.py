@@ -59,8 +59,8 @@ iq = { "http://jabber.org/protocol/pubsub" = "set" }
         ("im.test", 'rooster = "get"', "did you mean 'roster'"),
         ("im.test", 'presence = "roster"', 'needs roster = "get" or "both"'),
         ("im.test", 'iq = { "urn:x" = "yes" }', "'yes' is not one of"),
-        ("elsewhere.test", 'roster = "get"', "is not a domain of ours with accounts"),
-        ("bridge.im.test", 'roster = "get"', "is not a domain of ours with accounts"),
+        ("elsewhere.test", 'roster = "get"', "is not one of our domains with accounts"),
+        ("bridge.im.test", 'roster = "get"', "is not one of our domains with accounts"),
         ("-", 'roster = "get"', "domain"),
     ],
 )

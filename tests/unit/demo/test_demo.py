@@ -1,4 +1,4 @@
-"""The demo, as `make run` runs it but at an address of its own: the main job happens, and Ctrl-C ends it."""
+"""The demo, as `make run` runs it but at its own address: the main job happens, and Ctrl-C ends it."""
 
 from __future__ import annotations
 

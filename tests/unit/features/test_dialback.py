@@ -186,7 +186,7 @@ QUESTIONS_AND_ANSWERS = [
     Case("our key of another stream", FEATURE, INBOUND_FACTS, verify(key=KEYS.key(OUTBOUND, "t")),
          verify("invalid", from_="ours.test", to="theirs.test"),
          (KeyAnswered(pair=OUTBOUND, known=True, valid=False),)),
-    Case("no domain of ours", FEATURE, INBOUND_FACTS, verify(key="x", to="strange.test"),
+    Case("none of our domains", FEATURE, INBOUND_FACTS, verify(key="x", to="strange.test"),
          "<db:verify from='strange.test' to='theirs.test' type='error' id='s'><error type='cancel'><item-not-found"
          " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:verify>",
          (KeyAnswered(pair=OUTBOUND._replace(sender=Domain("strange.test")), known=False, valid=False),)),

@@ -1,4 +1,4 @@
-"""SASL of clients: what a door offers and when, how it answers, and what a client of ours chooses."""
+"""SASL of clients: what a door offers and when, how it answers, and what one of our clients chooses."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_plain_is_not_used_where_the_server_has_not_proved_itself() -> None:
     assert login.ends() == ["unsupported-feature"]
 
 
-# -- what a client of ours makes of what it is told ------------------------------------------------------------------
+# -- what one of our clients makes of what it is told ------------------------------------------------------------------
 
 
 def client(**known: Any) -> Facts:

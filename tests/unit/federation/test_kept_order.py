@@ -381,7 +381,7 @@ def test_each_stanza_has_one_end_while_an_operator_holds_the_domain(terms: Route
         told(seed, terms, may_hold=True, may_fail=seed % 2 == 1)
 
 
-# What chance has found, each as a story of its own.
+# What chance has found, each as its own story.
 
 
 def test_what_is_not_kept_has_its_place_among_what_a_broken_stream_gives_back(harness: KeptRouteHarness) -> None:

@@ -243,7 +243,7 @@ def test_but_not_when_it_is_about_something_else(harness: ManagedHarness, condit
     assert harness.heard[1:] == ["ended returned 1"]
 
 
-# Resuming a stream of ours.
+# Resuming one of our streams.
 
 
 def resuming(harness: ManagedHarness) -> tuple[OutboundSession, Line]:

@@ -1,4 +1,4 @@
-"""OutboundSession: who waits for a stream of ours, and what they hear."""
+"""OutboundSession: who waits for one of our streams, and what they hear."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLEAR = ServerFacts(
 
 
 class OutboundHarness:
-    """One session of ours and its connection; `heard` is what those who wait for it have heard."""
+    """One of our sessions and its connection; `heard` is what those who wait for it have heard."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
@@ -144,7 +144,7 @@ def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(harness: Outbound
     [
         (Means.DIALBACK, True, True, True),
         (Means.DIALBACK, False, True, False),  # a refusal would close the stream
-        (Means.EXTERNAL, True, True, False),  # a stream of its own has the better proof
+        (Means.EXTERNAL, True, True, False),  # its own stream has the better proof
         (Means.DIALBACK, True, False, False),
     ],
 )

@@ -1,4 +1,4 @@
-"""Service discovery: what a domain says of itself (XEP-0030, XEP-0157)."""
+"""Service discovery: what a domain says about itself (XEP-0030, XEP-0157)."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Books(PubSubResource):
 
     def getConfigurationOptions(self) -> Any:
         options = {"open": "Everybody", "whitelist": "Few"}
-        return {"pubsub#access_model": {"type": "list-single", "label": "Who may read", "options": options}}
+        return {"pubsub#access_model": {"type": "list-single", "label": "Access to read", "options": options}}
 
     def configureGet(self, request: Any) -> Any:
         return succeed({"pubsub#access_model": "whitelist"})

@@ -407,7 +407,7 @@ def test_of_a_component_that_is_away_or_has_lost_its_delegation_nothing_is_annou
     home.granted = []
     assert home.domain.announced(OWN) == OWN
     home.granted = [(ARCHIVE, {PUBSUB: ()})]
-    assert features(home.domain.announced([])) == [], "it is asked anew"
+    assert features(home.domain.announced([])) == [], "it is asked again"
 
 
 # -- what the component is told ----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""An inspection ends in time, however silent the other side is; the clock is one that stands until it is moved."""
+"""An inspection ends in time, however silent the other side is; the clock moves only when the test moves it."""
 
 from __future__ import annotations
 

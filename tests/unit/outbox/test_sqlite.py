@@ -1,4 +1,4 @@
-"""The outbox in a file: in the caller's thread, in a thread of its own beside the reactor, and with a key."""
+"""The outbox in a file: in the caller's thread, in its own thread beside the reactor, and with a key."""
 
 from __future__ import annotations
 

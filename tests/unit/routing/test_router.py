@@ -42,7 +42,7 @@ class Listed:
 
 
 class RouterHarness:
-    """A router with three domains of ours; `log` is what happens, in order."""
+    """A router with three of our domains; `log` is what happens, in order."""
 
     def __init__(self) -> None:
         self.log: list[str] = []

@@ -1,4 +1,4 @@
-"""The store on a PostgreSQL server: in the caller's thread, and in threads of its own beside the reactor."""
+"""The store on a PostgreSQL server: in the caller's thread, and in its own threads beside the reactor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store in a file: in the caller's thread, and in a thread of its own beside the reactor."""
+"""The store in a file: in the caller's thread, and in its own thread beside the reactor."""
 
 from __future__ import annotations
 

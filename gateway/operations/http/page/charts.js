@@ -1,4 +1,4 @@
-// Small charts of numbers in equal parts of time, drawn without a scale of their own: the words beside them have numbers.
+// Small charts of numbers in equal parts of time, drawn without their own scale: the words beside them have numbers.
 
 import { draw } from "./dom.js";
 

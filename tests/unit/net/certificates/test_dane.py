@@ -79,7 +79,7 @@ SETS: list[tuple[str, list[str], str | bool | None]] = [
     ("island, misnamed", ["2 0 1 island"], False),
     ("island, expired", ["2 0 1 island"], False),
     ("island", ["2 0 1 authority"], False),
-    # 1 and 0: an authority of ours as well
+    # 1 and 0: one of our authorities as well
     ("good", ["1 1 1"], "1 1 1"),
     ("island", ["1 1 1"], False),
     ("misnamed", ["1 1 1"], False),

@@ -1,4 +1,4 @@
-"""Revocation lists that certificates name: which are fetched, which can be used, and what they say of a path."""
+"""Revocation lists that certificates name: which are fetched, which can be used, and what they say about a path."""
 
 from __future__ import annotations
 

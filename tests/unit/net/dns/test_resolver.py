@@ -26,7 +26,7 @@ HERE = {"A": ["192.0.2.1"]}
 
 
 class Finding:
-    """A resolver over a table, with a clock and a hosts file of its own."""
+    """A resolver over a table, with a clock and its own hosts file."""
 
     def __init__(self, records: dict[str, Any], hosts: Path | None = None, patience: Patience = Patience()) -> None:
         self.clock = Clock()

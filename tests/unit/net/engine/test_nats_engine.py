@@ -1,4 +1,4 @@
-"""The connection to NATS against a server that plays false, and after a fault of our own."""
+"""The connection to NATS against a server that plays false, and after our own fault."""
 
 from __future__ import annotations
 
