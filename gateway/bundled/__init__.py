@@ -1,1 +1,1 @@
-"""Services that come with the gateway and speak HTTP: what an operator turns on with `serve = "webhook"`."""
+"""Services that come with the gateway and speak HTTP; an operator turns one on with `serve = "webhook"`."""

@@ -1,4 +1,4 @@
-"""AcceptedIds: the ids of what was accepted lately, so that a request that is repeated is not carried out twice.
+"""AcceptedIds: the ids of recent requests, so that a repeated one is not carried out twice.
 
 They are kept in the storage of the service, so a restart between the request and its repetition changes nothing.
 """

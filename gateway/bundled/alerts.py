@@ -1,4 +1,4 @@
-"""Alerts: what Prometheus' Alertmanager has to say, as messages to people (docs/services.md).
+"""Alerts: the reports of Prometheus' Alertmanager, as messages to people (docs/services.md).
 
     POST /alerts     version 4 of https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 

@@ -9,5 +9,5 @@ client.py             Client: a bound client, which may outlive its connection  
 handover.py           kept messages for a client that acknowledges nothing                       XEP-0160
 resumable_clients.py  clients that lost their connections and may come back                      XEP-0198 §5
 liveness.py           finds connections that died silently
-narration.py          what happened on a stream, for the attempt's record
+narration.py          what happened on a stream, for its log
 """

@@ -1,4 +1,4 @@
-"""ClientNarrator: write the events of a client's stream into its attempt record."""
+"""ClientNarrator: write the events of a client's stream into its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ICluster: what is asked of an engine, and what it tells.
+"""ICluster: the calls to an engine, and its notifications.
 
 An engine keeps small entries with revisions, tells everybody about each change, and carries bytes from node to node. It
 decides nothing: who is alive, who owns what and what was taken over is worked out by each node from these. So the

@@ -1,4 +1,4 @@
-"""Shards: what has one place in the cluster is sorted into 256 shards, and each shard belongs to one node.
+"""Shards: everything that lives at one node is divided into 256 shards, and each belongs to one node.
 
 The shard of a bare address, and the node that a shard should belong to, follow from hashes alone, so all nodes that see
 the same members agree without asking anybody. When a node comes or goes, only the shards that it gains or leaves

@@ -1,8 +1,8 @@
 """ServerSession: the common part of inbound and outbound streams between servers.
 
-It reports the stream's events to the attempt record, holds the questions to an authoritative server that were sent on
-this stream, counts what passes on a managed stream, and is the channel for the routes that send on it. The table `_on`
-at the end says what happens for each event; subclasses add to it.
+It reports the stream's events to the log of the stream, holds the questions to an authoritative server that were sent
+on this stream, counts what passes on a managed stream, and is the channel for the routes that send on it. The table
+`_on` at the end says what happens for each event; subclasses add to it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Narrators: turn the events of one stream into steps of its attempt record.
+"""Narrators: turn the events of one stream into steps of its log.
 
 They decide nothing about the stream. Each event becomes a step, with what the other side offered and what we required,
 and the end of a stream becomes one verdict.
@@ -70,7 +70,7 @@ _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert i
 
 
 class Narrator:
-    """The writer of one stream's attempt record."""
+    """The writer of one stream's log."""
 
     def __init__(self, log: StreamLog, elsewhere: Elsewhere | None = None, keys: KnownKeys | None = None) -> None:
         """`elsewhere` knows the other attempts between the same domains, `keys` what they have shown before."""

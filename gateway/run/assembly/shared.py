@@ -1,4 +1,4 @@
-"""The parts that all others share: rules, notice board, history, and the tools and limits of every stream."""
+"""The parts that all others share: settings, notice board, history, and the tools and limits of every stream."""
 
 from __future__ import annotations
 
