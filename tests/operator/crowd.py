@@ -1,6 +1,6 @@
 """A crowd: hundreds of other domains of sixteen kinds, behind the real page.
 
-`python -m tests.operator.crowd PORT PEERS [NODES]` serves it, as that of one of so many nodes.
+`python -m tests.operator.crowd PORT PEERS [NODES]` serves it, as the page of one of NODES nodes.
 Connections are stand-ins; the reader of the status, the memory of attempts, the door and the page are the real ones.
 """
 

@@ -39,7 +39,7 @@ keep = "no"
 certificate = "bridge.test.pem"
 [domains."other.test"]
 serve = "component"
-secret = "a secret of its own, of that length"
+secret = "its own secret, of that length"
 certificate = "other.test.pem"
 """
 

@@ -33,7 +33,7 @@ function row(each) {
     make("td", { "data-name": "names", class: "quiet" }, each.names ?? ""));
 }
 
-/** What each node says of a domain, with the node's name. */
+/** What each node says about a domain, with the node's name. */
 function toldAt(each) {
   const named = Object.entries(each.at), more = each.nodes - named.length;
   return [...named.map(([node, told]) => make("p", {}, make("b", {}, `${node}: `), told)), more > 0 ? make("p", { class: "quiet" }, `and ${more} more`) : null];

@@ -33,7 +33,7 @@ def crowd() -> Crowd:
 
 
 class Page:
-    """The page of node-0, of so many nodes."""
+    """The page of node-0, one of that many nodes."""
 
     def __init__(self, crowd: Crowd, nodes: int, silent: tuple[str, ...] = ()) -> None:
         self.clock = Clock()
