@@ -55,7 +55,7 @@ class Swallower:
 
 
 class ScriptedServer:
-    """A server that meets every connection in a thread of its own, by the script in `talk`."""
+    """A server that meets every connection in its own thread, by the script in `talk`."""
 
     def __init__(self, address: str, port: int) -> None:
         self._door = socket.create_server((address, port))

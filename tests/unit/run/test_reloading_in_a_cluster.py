@@ -39,7 +39,7 @@ keep = "no"
 certificate = "bridge.test.pem"
 [domains."other.test"]
 serve = "component"
-secret = "its own secret, of that length"
+secret = "a secret of another kind, of that length"
 certificate = "other.test.pem"
 """
 
