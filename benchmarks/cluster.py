@@ -9,7 +9,7 @@ Two nodes with NATS between them serve a component each, and one service between
     latency     a thousand stanzas a second that stay, and that cross
     takeover    from the death of the node that runs the service until the other node runs it
 
-The load needs processors too. So a rate is given twice: as it was, and for each node on a core of its own (the work by
+The load needs processors too. So a rate is given twice: as it was, and for each node on its own core (the work by
 the processor time of the busier node). Two processes also slow each other down, because they share caches and cores;
 that shows in both, so the gain of two nodes stands beside that of two gateways alone. Every figure is the best of its
 rounds, except for latency: there it is the median of them.
@@ -247,7 +247,7 @@ def measure(pair: Pair) -> dict[str, float]:
         for one, two in (("one node", "two nodes"), ("one alone", "two alone")):
             gain = f"{what}: {two} over one"
             figures[gain] = rate[f"{what}, {two}"] / rate[f"{what}, {one}"]
-            figures[f"{gain}, on cores of their own"] = own[f"{what}, {two}"] / own[f"{what}, {one}"]
+            figures[f"{gain}, on their own cores"] = own[f"{what}, {two}"] / own[f"{what}, {one}"]
     figures["stays: CPU, µs a stanza"] = MICRO * cpu["stays, one node"]
     figures["crosses: CPU, µs a stanza, both nodes and NATS"] = MICRO * cpu["crosses"]
     figures["crosses: of that for crossing, µs a stanza"] = MICRO * (cpu["crosses"] - cpu["stays, one node"])

@@ -18,7 +18,7 @@ from tests.busy import SERVERS
 
 WAITING = ("tests/faults/", "tests/load/")
 LONG = ("tests/hardening/test_f_b_2_repetitions.py", "tests/unit/filters/test_cost.py")  # together: minutes
-# Files of one scope that last longest, by their elapsed time: whoever began with them late would be the last.
+# Files of one scope that last longest, by their elapsed time: a worker that began one late would end last.
 LASTING = tuple(
     f"tests/{name}.py"
     for name in (

@@ -9,7 +9,7 @@ A node that no longer holds its lease takes nothing over: what waited in its soc
 What is sent to a lane within one turn of the event loop goes in one batch, as far as it fits: a frame costs as much as
 many stanzas.
 
-Frames can get lost when the engine restarts. A lane that hears nothing sends its first unacknowledged batch again; the
+Frames can get lost when the engine restarts. A lane that gets no answer sends its first unacknowledged batch again; the
 receiver says what it has, and the rest follows.
 """
 

@@ -121,7 +121,7 @@ class Router:
         return self.requests.is_open(DomainPair(Domain(domain_in(asker)), responder) if route is None else route, key)
 
     def arrived(self, stanzas: Iterable[AddressedStanza]) -> None:
-        """Pass on stanzas to one domain of ours that another node has admitted and let through its border."""
+        """Pass on stanzas to one of our domains that another node has admitted and let through its border."""
         passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
         if passing and self._local_route(passing[0].to.domain) is not None:
             self._deliver_all(passing)

@@ -19,7 +19,7 @@ from tests.interop.peers.site import COMPONENT
 from tests.interop.world import World
 
 # How many domains, how many stanzas for them in a round, the bytes that may wait, and the megabytes that this may take,
-# with all that so many attempts are made of.
+# with all that these attempts are made of.
 FEW = (500, 2500, 1 * MEGABYTE, 30)
 MANY = pytest.param((2000, 10_000, 4 * MEGABYTE, 80), marks=pytest.mark.soak)
 ROUNDS = ("first", "second", "third")

@@ -132,7 +132,7 @@ def cost(begin: Callable[[], Talk], text: str, runs: int = RUNS) -> float:
 
 @cache
 def usual() -> float:
-    """What a byte of the usual costs where nothing disturbs; measured once."""
+    """Return what a byte of the usual costs where nothing disturbs; measured once."""
     return min(cost(established, filled(USUAL)) for _ in range(TRIES))
 
 

@@ -98,7 +98,7 @@ async def test_a_node_dies_and_everything_that_was_kept_arrives(cluster: Cluster
 
 
 async def test_a_process_that_sleeps_is_given_up_and_joins_again(cluster: Cluster) -> None:
-    """What it alone has run, another node runs within 15 seconds, and gets what was sent meanwhile, each once."""
+    """A service that it alone has run, another node runs within 15 seconds; what was sent meanwhile arrives once."""
     await asyncio.to_thread(cluster.serves, ONCE, "c")
     async with at(cluster["b"], BOTS) as bots:
         await asyncio.to_thread(cluster.serves, BOTS, "b")
