@@ -6,7 +6,7 @@
                the other side has read everything before it; then GRACE_SECONDS, since      the last ping that was
                some servers answer a moment before they have stored what they read          answered
                (a proof that it was taken over for good settles it at once; that is waited for without end)
-    TIMED      it was written `silence_seconds` ago, and the connection still stands        all of it
+    TIMED      it was written `silence_seconds` ago, and the connection is still up         all of it
 
     state      written    ping written    answer                             unanswered too long        broke
     IDLE       WRITTEN    -               -                                  -                          IDLE

@@ -88,7 +88,7 @@ async def test_status_peers_and_explain_of_any_node_tell_of_all(cluster: Cluster
 
 
 def shards(node: Gateway) -> int:
-    """How many shards have an owner, as a node sees it."""
+    """Return the number of shards that have an owner, as a node sees it."""
     return sum(each["shards"] for each in node.ask("status")["cluster"]["nodes"])
 
 
@@ -102,7 +102,7 @@ def shows_prosody_at_two_of_three(events: Mapping[str, Any]) -> bool:
 
 
 def page_of(node: Gateway, is_enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """What the page of a node shows, as soon as that is enough."""
+    """Return the texts that the page of a node shows, as soon as they are enough."""
     shown: dict[str, Any] = {}
     with urlopen(f"http://{node.address}:{HTTP}/events", timeout=30) as stream:
         deadline = time.monotonic() + 60
