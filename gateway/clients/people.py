@@ -42,10 +42,10 @@ from gateway.sasl.keys import Decoys
 from gateway.storage.errors import StoreUnavailable
 from gateway.storage.interfaces import IShardedStore, IStore
 from gateway.storage.opening import open_store
-from gateway.stream.codec import AddressLookup
 from gateway.stream.facts import ClientFacts
 from gateway.stream.profiles import Profile, client_profile
 from gateway.stream.sessions import Connection
+from gateway.stream.stanza_reader import AddressLookup
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import Misuse, StreamCondition, StreamError

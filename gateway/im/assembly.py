@@ -24,7 +24,7 @@ from gateway.im.subscribing import Subscribing
 from gateway.im.work import AccountJob
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
-from gateway.stream.codec import AddressLookup
+from gateway.stream.stanza_reader import AddressLookup
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import (

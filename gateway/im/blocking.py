@@ -14,7 +14,7 @@ from gateway.im.limits import AccountLimits
 from gateway.im.presence import Presences
 from gateway.im.services import AccountService, Audience, Request
 from gateway.storage.interfaces import IStore
-from gateway.stream.codec import AddressLookup
+from gateway.stream.stanza_reader import AddressLookup
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError

@@ -34,7 +34,7 @@ from gateway.im.work import AccountJob, Later
 from gateway.routing.interfaces import IRoute, IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
-from gateway.stream.codec import AddressLookup
+from gateway.stream.stanza_reader import AddressLookup
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError

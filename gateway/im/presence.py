@@ -18,7 +18,7 @@ from gateway.im.edits import to_recipient
 from gateway.im.limits import AccountLimits
 from gateway.im.work import Later
 from gateway.routing.interfaces import IRouter
-from gateway.stream.codec import AddressLookup
+from gateway.stream.stanza_reader import AddressLookup
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.digits import read_signed
 from gateway.xmpp.errors import StanzaCondition, StanzaError

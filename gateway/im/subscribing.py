@@ -16,7 +16,7 @@ from gateway.im.relations import after_receiving, after_sending, row_of_received
 from gateway.im.subscriptions import SUBSCRIBE, UNSUBSCRIBED
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
-from gateway.stream.codec import AddressLookup
+from gateway.stream.stanza_reader import AddressLookup
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, restored

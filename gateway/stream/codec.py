@@ -2,8 +2,8 @@
 
 expat checks the bytes (see `expat`), and regular expressions cut up what it has accepted: one search finds all usual
 stanzas of a read; anything else is read one by one, and `framing` finds its end. A stanza that only passes costs no
-call per element and no tree. Nothing is returned before expat has accepted its last byte. What a stanza borrows from
-its stream (see `scope`) is written into it here, so that from here on its bytes can go anywhere.
+call per element and no tree (see `stanza_reader`). Nothing is returned before expat has accepted its last byte. What a
+stanza borrows from its stream (see `scope`) is written into it here, so that from here on its bytes can go anywhere.
 
 The codec counts before it spends: bytes and tags of the unfinished element, its depth, and tokens that do not end. Once
 stanzas may pass, one that is too much is returned as its start tag alone, with its flaw, and the rest of it is skipped.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Protocol
 
 from gateway.stream.budget import Budget, IncompleteElement, OverBudget, Skipping
 from gateway.stream.codec_states import TRANSITIONS, CodecMove, CodecState
@@ -23,12 +22,12 @@ from gateway.stream.framing import INCOMPLETE, UNUSUAL, ClosingTag, Count, searc
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.lives import after
 from gateway.stream.scope import Scope
-from gateway.xmpp.addresses import Address, Respelled, readable_part, with_domain
-from gateway.xmpp.elements import Element, Oversized, TreeReader, unescape
-from gateway.xmpp.errors import MalformedAddress, StreamError
+from gateway.stream.stanza_reader import AddressLookup, StanzaReader
+from gateway.xmpp.elements import Element, Oversized, TreeReader
+from gateway.xmpp.errors import StreamError
 from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import NEVER, QUOTED, rounds
-from gateway.xmpp.stanzas import NAMES, TYPES, AddressedStanza, Flaw, Stanza, new_stanza, with_attributes
+from gateway.xmpp.stanzas import NAMES, Flaw, Stanza
 
 
 class EndOfStream:
@@ -37,19 +36,6 @@ class EndOfStream:
 
 STREAM_END = EndOfStream()
 Item = RootTag | Stanza | Element | EndOfStream
-_ReadAddress = Address | Respelled | MalformedAddress | None
-
-
-class AddressLookup(Protocol):
-    """Looks up prepared addresses, each prepared once; raises MalformedAddress."""
-
-    def lookup(self, text: str) -> Address:
-        """Return the address with this spelling."""
-
-    def read_canonical(self, quoted: bytes) -> Address:
-        """Return the address in an attribute value as it is on the wire, quotes included; may also raise Respelled."""
-
-
 _WS = rb"[ \t\r\n]"
 
 
@@ -78,11 +64,6 @@ _USUAL_STANZA = re.compile(
 )
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")
-_NAME = {name.encode(): name for name in NAMES}
-_TYPE: dict[bytes, str | None] = {
-    f"{quote}{value}{quote}".encode(): value for values in TYPES.values() for value in values for quote in "'\""
-}
-_TYPE[b""] = None
 _NO_SCOPE = Scope("root", {}, None)
 _ROOT, _CHILDREN = CodecState.ROOT, CodecState.CHILDREN  # looked up once, not with every read
 _FORGET_AFTER = 1 << 20  # bytes
@@ -101,7 +82,7 @@ class Codec:
         """`content_aliases` are further namespaces that peers are known to use for stanzas on such a stream."""
         self.budget = budget
         self.may_skip = False  # stanzas over budget; otherwise they end the stream
-        self._read_address = addresses.read_canonical
+        self._addresses = addresses
         self._aliases = content_aliases
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
         self._checker = XMLChecker()
@@ -115,6 +96,7 @@ class Codec:
         self._under_way: IncompleteElement | None = None
         self._skipping: Skipping | None = None  # instead of `_under_way`
         self._scope = _NO_SCOPE
+        self._stanza = StanzaReader(addresses, _NO_SCOPE).read
         self._state = CodecState.ROOT
         self._known: RootTag | Element | None = None  # to be returned before anything else
         self._closing_tag = ClosingTag(b"stream:stream")
@@ -255,6 +237,7 @@ class Codec:
         self._move(CodecMove.BEGIN)
         self._known = opening.root
         self._scope = opening.scope
+        self._stanza = StanzaReader(self._addresses, opening.scope).read
         self._closing_tag.name = opening.scope.name.encode()
         self._content = (opening.scope.content_namespace, *self._aliases)
 
@@ -460,70 +443,6 @@ class Codec:
         for known in (start_tag, bytes(self._buffer)):
             self._checker.feed(known)
 
-    def _stanza(
-        self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
-    ) -> Stanza:
-        """Make a stanza from its bytes and its attributes as written, in their quotes; b"" is an absent one."""
-        from_address = to_address = None
-        try:
-            from_address = self._read_address(from_) if from_ else None
-            to_address = self._read_address(to) if to else None
-        except (MalformedAddress, Respelled) as odd:
-            found = (from_address, odd) if from_address or not from_ else (odd, self._odd_address(to))
-            return self._odd_stanza(raw, name, (from_, to), found, type_, id_, lang)
-        kind: type[Stanza] = AddressedStanza if from_ and to else Stanza
-        return kind(
-            _NAME[name],
-            raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
-            to_address,
-            from_address,
-            _TYPE[type_] if type_ in _TYPE else unescape(type_[1:-1]),
-            id_ or None,
-        )
-
-    def _odd_stanza(
-        self,
-        raw: bytes,
-        name: bytes,
-        written: tuple[bytes, bytes],
-        found: tuple[_ReadAddress, _ReadAddress],
-        type_: bytes,
-        id_: bytes,
-        lang: bytes,
-    ) -> Stanza:
-        """Make a stanza with a malformed address, or one whose domain is not spelled in its prepared form.
-
-        `written` are 'from' and 'to' in their quotes, `found` is what they are.
-        """
-        from_address, to_address = found
-        flaw = None
-        if isinstance(from_address, MalformedAddress):
-            flaw = Flaw(Fault.FROM_MALFORMED, from_address.problem, readable_part(unescape(written[0][1:-1])))
-        elif isinstance(to_address, MalformedAddress):
-            flaw = Flaw(Fault.TO_MALFORMED, to_address.problem)
-        respelled = {
-            attribute: with_domain(unescape(quoted[1:-1]), each.address.domain)
-            for attribute, quoted, each in zip((b"from", b"to"), written, found, strict=True)
-            if isinstance(each, Respelled)
-        }
-        if respelled:
-            raw = with_attributes(raw, respelled)
-        return new_stanza(
-            _NAME[name],
-            raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
-            _address(to_address),
-            _address(from_address),
-            unescape(type_[1:-1]) if type_ else None,
-            id_ or None,
-            flaw,
-        )
-
-    def _odd_address(self, quoted: bytes) -> _ReadAddress:
-        try:
-            return self._read_address(quoted) if quoted else None
-        except (MalformedAddress, Respelled) as odd:
-            return odd
-
     def _through_tree(self, raw: bytes) -> Stanza | Element:
         """Read an element that is not a stanza, or a stanza that cannot be passed on as it is, through its tree."""
         element = self._tree(raw)
@@ -548,12 +467,6 @@ class Codec:
         if self._trees is None:
             self._trees = TreeReader(self._scope.start_tag)
         return self._trees.read(raw)
-
-
-def _address(found: _ReadAddress) -> Address | None:
-    if isinstance(found, Respelled):
-        return found.address
-    return found if isinstance(found, Address) else None
 
 
 def _refuse_text(buffer: bytes, position: int) -> None:

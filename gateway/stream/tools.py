@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.stream.budget import Budget
-from gateway.stream.codec import AddressLookup
 from gateway.stream.facts import Facts
 from gateway.stream.header import StreamHeader
+from gateway.stream.stanza_reader import AddressLookup
 
 
 class Acceptor(Protocol):

@@ -31,6 +31,7 @@ from gateway.net.connection.user_timeout import give_up_after
 from gateway.net.connection.writable import Writable
 from gateway.net.dns.targets import endpoint_text
 from gateway.net.tls.layer import TLSLayer
+from gateway.net.tls.states import TLSState
 from gateway.net.trust.witness import Witness
 from gateway.stream.events import (
     CloseTransport,
@@ -73,6 +74,7 @@ class Watcher(typing.Protocol):
 # Looked up once, not with every read.
 _NEGOTIATING = Life.NEGOTIATING
 _ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
+_TLS_OPEN = TLSState.OPEN
 
 
 class StreamProtocol(Protocol):
@@ -151,14 +153,14 @@ class StreamProtocol(Protocol):
                 self._wait_before_reading(room)
 
     def _read_secured(self, layer: TLSLayer, data: bytes) -> None:
-        was_established = layer.is_established
+        before = layer.state
         data = layer.received(data)
-        if layer.is_established and not was_established and self.session is not None:
+        if before is TLSState.HANDSHAKE and layer.is_established and self.session is not None:
             self._secured(self.session)
         if data:
             self._read(data)
         layer.send_answers()
-        if layer.has_ended:
+        if layer.state is not _TLS_OPEN and layer.has_ended:
             self._out.send_now()
             layer.unregisterProducer()  # otherwise TCP would wait for it
             layer.loseConnection()

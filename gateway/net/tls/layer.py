@@ -42,7 +42,7 @@ class TLSLayer:
 
     def __init__(self, transport: ITCPStream, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
         """`connection` is that of our side and has not begun; `write` sends its output."""
-        self._state = TLSState.HANDSHAKE
+        self.state = TLSState.HANDSHAKE
         self._transport = transport
         self._connection = connection
         self._write = write
@@ -57,15 +57,15 @@ class TLSLayer:
     @property
     def is_established(self) -> bool:
         """Return whether the handshake was completed."""
-        return self._state is not _HANDSHAKE and self._state is not TLSState.BROKEN_OFF
+        return self.state is not _HANDSHAKE and self.state is not TLSState.BROKEN_OFF
 
     @property
     def has_ended(self) -> bool:
         """Return whether the other side sends nothing more, or nothing that could be read."""
-        return self._state is not _OPEN and self._state in _UNHEARD
+        return self.state in _UNHEARD
 
     def _move(self, move: TLSMove) -> None:
-        self._state = after(TRANSITIONS, self._state, move)
+        self.state = after(TRANSITIONS, self.state, move)
 
     def begin(self) -> None:
         """Start the handshake, as the initiating side."""
@@ -79,7 +79,7 @@ class TLSLayer:
 
         Answers of TLS itself wait for the next `write` or `flush`.
         """
-        state = self._state
+        state = self.state
         if state is not _OPEN and state in _UNHEARD:
             return b""
         self._connection.bio_write(data)
@@ -138,9 +138,9 @@ class TLSLayer:
 
     def write(self, data: bytes) -> None:
         """Encrypt and send; bytes written during the handshake follow it."""
-        if self._state in _SENDING:
+        if self.state in _SENDING:
             self._encrypt(data)
-        elif self._state is _HANDSHAKE:
+        elif self.state is _HANDSHAKE:
             self._early.append(data)
 
     def _encrypt(self, data: bytes) -> None:
@@ -177,7 +177,7 @@ class TLSLayer:
 
     def loseConnection(self) -> None:
         """Say that nothing more is sent, and end TCP when the other side has said so, too."""
-        if self._state is _HANDSHAKE or self._state in _SENDING:
+        if self.state is _HANDSHAKE or self.state in _SENDING:
             try:
                 self._connection.shutdown()
             except SSL.Error:
