@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from gateway.stream import budget, codec, framing, scope
+from gateway.stream import budget, codec, framing, scope, stanza_reader
 from gateway.stream.scope import Scope
 from gateway.xmpp import stanzas
 from tests.fuzz.fuzz_oracle import one_input
@@ -77,7 +77,7 @@ def loses_the_language(patch: pytest.MonkeyPatch) -> None:
 
 def reads_addresses_as_written(patch: pytest.MonkeyPatch) -> None:
     """References in an attribute value are not resolved."""
-    patch.setattr(codec, "unescape", bytes.decode)
+    patch.setattr(stanza_reader, "unescape", bytes.decode)
     patch.setattr(stanzas, "unescape", bytes.decode)
 
 
