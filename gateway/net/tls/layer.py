@@ -170,7 +170,7 @@ class TLSLayer:
 
     def rest(self) -> None:
         """Keep only what an idle connection needs."""
-        if self._state in _SENDING:
+        if self.state in _SENDING:
             renew_buffers(self._connection)
 
     # -- the connection ----------------------------------------------------------------------------------------------
