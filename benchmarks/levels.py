@@ -22,7 +22,7 @@ from twisted.internet.task import deferLater, react
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.route import RemoteRoute, RouteTerms
 from gateway.federation.session import StreamUser
-from gateway.outbox.backlog import KeepTerms
+from gateway.outbox.backlog_owner import KeepTerms
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import OutboxLimits

@@ -17,7 +17,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "gateway"
 MOST_FLAGS = 2
-MORE = {"KeptBacklog": 3}  # what waits on the disk for one pair
 FLAG = re.compile("_?(is|has|was|may|does|can)_")
 FACTS = {
     "PeerSettings": "the switches of [peers]",
@@ -140,8 +139,7 @@ def test_no_life_is_kept_in_flags(seen: Seen) -> None:
         assert seen.is_frozen, "only what never changes has flags that are facts"
         assert len(found) > MOST_FLAGS, "it need not be listed any longer"
     else:
-        most = MORE.get(seen.name, MOST_FLAGS)
-        assert len(found) <= most, f"{seen.where}: {', '.join(sorted(found))}: make them states of a table"
+        assert len(found) <= MOST_FLAGS, f"{seen.where}: {', '.join(sorted(found))}: make them states of a table"
 
 
 def test_the_exceptions_are_there() -> None:

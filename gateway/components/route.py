@@ -42,10 +42,11 @@ from gateway.notices.notices import (
     TakenForDelivered,
     TooMuch,
 )
-from gateway.outbox.backlog import KeepTerms, WhenProved, without_kept
+from gateway.outbox.backlog_owner import KeepTerms, WhenProved
 from gateway.outbox.backlogs import Backlogs
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.settlement import Proof
+from gateway.outbox.waiting import without_kept
 from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute

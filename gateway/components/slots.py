@@ -14,8 +14,8 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, DeferredList
 
 from gateway.bounds.tables import Bounded, family
-from gateway.outbox.backlog import Waiting
 from gateway.outbox.settlement import Proof
+from gateway.outbox.waiting import Waiting
 from gateway.routing.outflow import Channel, Lately, Outflow
 from gateway.routing.requests import RequestKey, request_key
 from gateway.xmpp.errors import StreamError

@@ -30,7 +30,8 @@ from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, Deliv
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
-from gateway.outbox.backlog import KeepTerms, KeptBacklog, WhenProved
+from gateway.outbox.backlog import KeptBacklog
+from gateway.outbox.backlog_owner import KeepTerms, WhenProved
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.retention import Keep, keeping
 from gateway.outbox.settlement import Proof

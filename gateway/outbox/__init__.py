@@ -11,6 +11,11 @@ conditions.py   the conditions of the file, each with a sentence for people: a t
 interfaces.py   IOutbox, the one interface
 keeper.py       shared by all routes: the outbox, and whether everything put so far is safe
 backlog.py      the kept stanzas of one pair: put, read, sent, settled, ended
+backlog_owner.py  what a backlog needs of its route
+waiting.py      a stanza as it is sent from the outbox
+read_ahead.py   what is sent next, and whether the disk has more: a table
+exposure.py     what would be sent again if the gateway died now
+attempts.py     what goes back to its sender when a domain cannot be reached
 chunks.py       the stanzas of one flush as one row, and back; their numbers
 tallies.py      how much is kept of each pair and for each sender, and the check of the limits
 memory.py       an outbox that forgets at the end of the process

@@ -3,12 +3,12 @@
     gathered     stanzas of this turn; the next flush puts them into the outbox
     being put    in a transaction that is not on the disk yet
     kept         only on the disk; memory has their number and size
-    page         read from the disk, or remembered from being put: next to be sent
+    read ahead   read from the disk, or remembered from being put: next to be sent
     in flight    written to a stream, and not settled
     exposed      in flight, and sent again if the gateway dies now: not yet noted on the disk as settled or read
     following    not kept, and in memory alone: sent when everything that was kept before it has been
 
-While no stream is open there is neither page nor flight. Once one is, pages are read one after the other and sent as
+While no stream is open, nothing is read ahead or in flight. Once one is, the disk is read page by page and sent as
 the window allows; later stanzas are put behind them. When nothing is left to be sent and the window is open, the owner
 of the backlog is told that it has caught up, and need not put stanzas that can be sent at once.
 
@@ -24,83 +24,45 @@ those before it. Where the disk fails, what should have been kept is one of thes
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from gateway.outbox.attempts import Attempts
+from gateway.outbox.backlog_owner import BacklogOwner, WhenProved
 from gateway.outbox.delay import delayed, is_late
-from gateway.outbox.endings import expired, failed, not_taken
+from gateway.outbox.endings import expired, not_taken
 from gateway.outbox.errors import OutboxError, OutboxUnavailable, ignore_failure
+from gateway.outbox.exposure import AGAIN_SECONDS, Exposure
 from gateway.outbox.flight import Flight
 from gateway.outbox.followers import EVERYTHING, Followers
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.progress import Progress
-from gateway.outbox.records import DomainState, KeptStanza
+from gateway.outbox.read_ahead import ReadAhead, ReadEvent, ReadState
+from gateway.outbox.records import KeptStanza
 from gateway.outbox.retention import Keep, keeping, keeps_all, key_of, name_of
 from gateway.outbox.settlement import Proof, Settled, Settlement, SettlementMeans
+from gateway.outbox.waiting import Waiting
 from gateway.outbox.window import MOST, Break, Window
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, restored
 
-_PAGE_BYTES = 1 << 20  # the most bytes in memory that wait to be sent
 _PAGE_STANZAS = 500
 _PUTTING_BYTES = 1 << 20  # beyond this many bytes under way to the disk, senders wait
 _BATCH_STANZAS = MOST // 2  # so that one half of the window is written while the other is being acknowledged
 _BATCH_BYTES = 1 << 16
-_AGAIN_SECONDS = 1.0  # until an outbox that could not do something is asked again; it mends itself meanwhile
 _LEAST_SECONDS = 0.001
-_BOUNCES = 50  # at a time, four times a second
-_BOUNCE_SECONDS = 0.25
 
-
-WhenProved = Callable[[Proof], None]
 Replace = Callable[[Mapping[int, AddressedStanza]], Collection[int]]
 """Puts stanzas in the place of unacknowledged ones, by their ids; returns the ids of those found."""
-
-
-class Waiting(AddressedStanza):
-    """A kept stanza that is to be sent, or is in flight; `written_to` is its connection, where there are several."""
-
-    __slots__ = ("accepted", "backlog", "expires", "number", "written_to")
-    accepted: float
-    backlog: KeptBacklog
-    expires: float
-    number: int
-    written_to: object
-
-    def __init__(
-        self, stanza: AddressedStanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float
-    ) -> None:
-        """Take over a stanza, with its number and times in the outbox."""
-        # As the constructor of Stanza does: one is made for each stanza that passes with `keep = "all"`.
-        self.name = stanza.name
-        self.raw = stanza.raw
-        self.to = stanza.to
-        self.from_ = stanza.from_
-        self.type = stanza.type
-        self._id = stanza._id
-        self.flaw = None
-        self._element = None
-        self.accepted = accepted
-        self.expires = expires
-        self.number = number
-        self.backlog = backlog
-        self.written_to = None
-
-
-def without_kept(stanzas: Sequence[AddressedStanza]) -> list[AddressedStanza]:
-    """Return the stanzas that no backlog has: the others are written again by theirs."""
-    return [stanza for stanza in stanzas if not isinstance(stanza, Waiting)]
 
 
 class Rest(NamedTuple):
@@ -110,62 +72,6 @@ class Rest(NamedTuple):
     """What was not acknowledged, and comes before everything that is kept."""
     left: list[AddressedStanza]
     """What was not written, and has nothing kept before it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeepTerms:
-    """The terms of keeping: which stanzas are kept, and for how long; and what may wait behind them."""
-
-    level: str = "no"
-    hours: float = 24
-    silence_seconds: float = 65  # anything written longer ago has arrived, or the stream has been given up
-    patience: float = 30  # seconds that a stanza which is not kept waits for those before it
-    most_followers: int = 10_000
-
-
-class BacklogOwner(Protocol):
-    """The route that owns a backlog."""
-
-    @property
-    def keep_terms(self) -> KeepTerms: ...
-    @property
-    def asks_for_several(self) -> bool:
-        """Return whether one ping serves several backlogs, so that each requests it at the end of a turn."""
-
-    @property
-    def proof(self) -> Proof:
-        """Return what the answer to a ping proves."""
-
-    @property
-    def stamps_as(self) -> Domain:
-        """The domain of ours that appears in the stamp of a late stanza (XEP-0203)."""
-
-    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
-        """Answer a stanza with an error."""
-
-    def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
-        """Write these to the stream; return those that could not be written at all and have been bounced."""
-
-    def write_follower(self, stanza: AddressedStanza) -> None:
-        """Write a stanza that is not kept: what was kept before it has been written."""
-
-    def ask(self, resource: str, answered: WhenProved) -> None:
-        """Write a ping to the stream; call `answered` with what an answer proves."""
-
-    def doubted(self, count: int) -> None:
-        """Note that this many stanzas count as delivered, and that only time speaks for it."""
-
-    def room(self) -> Deferred[None] | None:
-        """Return None if there is room on the stream, else a Deferred that fires when there is."""
-
-    def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
-        """Let these wait in memory, as if there were no outbox, because it accepts none at the moment."""
-
-    def caught_up(self) -> None:
-        """Note that nothing is left to be sent."""
-
-    def emptied(self) -> None:
-        """Note that nothing is kept any longer."""
 
 
 class KeptBacklog:
@@ -182,22 +88,18 @@ class KeptBacklog:
         self._putting_bytes = 0
         self._spilled: int | None = None  # bytes that wait on the disk for an open stream; None: it takes all there is
         self._room = Waiters()
-        self._page: deque[Waiting] = deque()
-        self._page_bytes = 0
+        self._ahead = ReadAhead(has_more=keeper.waiting(pair) > 0)
         self._in_flight: deque[Waiting] = deque()
         self._in_flight_bytes = 0
-        self._exposed: deque[list[int]] = deque()  # the numbers of each batch
-        self._marked_upto = 0  # of those in flight, the disk knows, or will soon, that these were read
-        self._is_unread = keeper.waiting(pair) > 0  # the disk may have more than what has been read
-        self._is_reading = False
+        self._exposure = Exposure(pair, keeper, noted=self._noted, again=self._note_again)
         self._is_blocked = False
-        self._read_upto = 0
         self._stream = 0  # counts the streams; 0 or negative: none is open
         self._streams = 0
         # the stanza sent last without a stamp, which has none the next time either
         self._plain: tuple[int, int] | None = None
-        self._attempt = 0
-        self._first_new: int | None = None  # the first stanza put since this attempt began
+        self._attempts = Attempts(
+            pair, keeper, bounce=owner.bounce, remove=self._remove, is_over=lambda: self._stream > 0
+        )
         self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # kept, of a stream that broke
         self._doubtful_puts = 0  # of what was written without being kept
         self._adopting: set[int] = set()  # the ids of those on the open stream
@@ -206,11 +108,10 @@ class KeptBacklog:
         self._came_back: list[AddressedStanza] | None = None
         self._timer: IDelayedCall | None = None
         self._puts = Progress()
-        self._newest: float = EVERYTHING if self._is_unread else 0  # the number of the stanza kept last
+        self._newest: float = EVERYTHING if self._ahead.lacks_some else 0  # the number of the stanza kept last
         self._followers = Followers(keeper.space)
         self._impatience = Timer(keeper.clock)
         self._ping_soon = Timer(keeper.clock)
-        self._note_soon = Timer(keeper.clock)
 
     # -- new stanzas -------------------------------------------------------------------------------------------------
 
@@ -269,7 +170,7 @@ class KeptBacklog:
         if self._stream <= 0:
             return not self.is_empty
         is_known = self._in_doubt is None and not self._doubtful_puts and self._puts.is_complete
-        return not is_known or bool(self._followers or self._gathered or self._page) or self.head is not None
+        return not is_known or bool(self._followers or self._gathered) or self.head is not None
 
     def follow(self, stanza: AddressedStanza, *, insist: bool = False) -> bool:
         """Let a stanza that is not kept wait for everything kept before it; return False if too many already wait.
@@ -354,7 +255,7 @@ class KeptBacklog:
         self._putting_bytes += size
         if self._spilled is not None:
             self._spilled += size
-        attempt, adopting = self._attempt, self._adopting
+        attempt, adopting = self._attempts.count, self._adopting
         is_new = not doubtful and written is None
         self._doubtful_puts += not is_new
         job = self._puts.ask()
@@ -374,20 +275,17 @@ class KeptBacklog:
                 self._adopted(stanzas, numbers, (accepted, expires), written)
             elif not is_new:
                 self._doubt_kept(stanzas, numbers)
-            elif attempt == self._attempt and self._first_new is None:
-                self._first_new = numbers[0]
-            is_behind = self._is_unread or self._is_reading  # then it is not the next one to be sent
-            if not is_new or self._stream <= 0 or is_behind or self._page_bytes + size > _PAGE_BYTES:
-                self._is_unread = True
             else:
-                self._page.extend(
-                    [
-                        Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
-                        for stanza, number in zip(stanzas, numbers, strict=True)
-                    ]
-                )
-                self._page_bytes += size
-                self._read_upto = numbers[-1]
+                self._attempts.put(attempt, numbers[0])
+            if is_new and self._stream > 0 and self._ahead.has_room(size):
+                next_ones = [
+                    Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
+                    for stanza, number in zip(stanzas, numbers, strict=True)
+                ]
+                self._ahead.extend(next_ones, size)
+                self._ahead.read_upto = numbers[-1]
+            else:
+                self._ahead.note(ReadEvent.PUT)
             self._send()
 
         def not_put(failure: Failure) -> None:
@@ -436,9 +334,9 @@ class KeptBacklog:
         self._stream = self._streams
         means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
         self.settlement = Settlement(means, self._owner.keep_terms.silence_seconds)
-        self._read_upto = 0
-        self._is_unread = self._keeper.waiting(self.pair) > 0
-        self._is_reading = self._is_blocked = False
+        self._ahead.begin(has_more=self._keeper.waiting(self.pair) > 0)
+        self._exposure.begin()
+        self._is_blocked = False
         self.flight.join(self)
         self._send()
 
@@ -478,7 +376,7 @@ class KeptBacklog:
         if self._apart is not None:  # they stay there, although another one might be the first
             self._apart.update({each.number: each for each in kept.values()})
             return
-        self._read_upto = max(self._read_upto, numbers[-1])
+        self._ahead.read_upto = max(self._ahead.read_upto, numbers[-1])
         if left:
             self._fly([each for id_, each in kept.items() if id_ in left])
 
@@ -512,7 +410,7 @@ class KeptBacklog:
         self._keeper.counts["delivered"] += len(settled)
         self._remove(settled)
         left = [each for each in acknowledged if type(each) is not Waiting or each.number not in apart]
-        if not self._is_reading:  # a page that is being read may still have them
+        if not self._ahead.is_being_read:  # a page that is being read may still have them
             for number in settled:
                 del apart[number]
         return left
@@ -563,18 +461,15 @@ class KeptBacklog:
         """Forget the stream, and put what was written without being kept; return as `returned` does."""
         self._stream = 0
         self._stop_timer()
-        self._note_soon.stop()
         self._spilled = None
         self._release()
         in_flight = list(self._in_flight)
         apart, self._apart = self._apart or {}, None
         self._in_flight.clear()
         self._in_flight_bytes = 0
-        self._exposed.clear()
-        self._unmark()
-        self._page.clear()
-        self._page_bytes = 0
-        self._is_unread = True
+        self._exposure.end()
+        self._ahead.clear()
+        self._ahead.note(ReadEvent.END)
         if self.settlement is not None:
             self._keeper.counts["maybe_twice"] += self.settlement.broke() if not resuming else 0
         fresh: list[tuple[Keep, AddressedStanza]] = []
@@ -666,16 +561,16 @@ class KeptBacklog:
     @property
     def _has_sent_all(self) -> bool:
         """Return whether nothing is left to be sent, and nobody is to be told so."""
-        if self._page or self._is_unread or self._is_reading or self._followers:
+        if self._ahead.stanzas or self._ahead.state is not ReadState.COMPLETE or self._followers:
             return False
         return self._owner.keep_terms.level == "all"
 
     @property
     def head(self) -> int | None:
         """As `Flyer.head`."""
-        if self._page:
-            return self._page[0].number
-        return 0 if self._is_unread or self._is_reading else None
+        if self._ahead.stanzas:
+            return self._ahead.stanzas[0].number
+        return None if self._ahead.state is ReadState.COMPLETE else 0
 
     @property
     def numbers(self) -> Sequence[int]:
@@ -688,13 +583,13 @@ class KeptBacklog:
             self._let_followers_go()
             return
         while self._stream > 0 and not self._is_blocked and self._in_doubt is None and not self._doubtful_puts:
-            if not self._page and self._is_unread:
+            if not self._ahead.stanzas and self._ahead.lacks_some:
                 self._read()
                 return
             may_follow = self._may_follow
             room = self._room_in_flight if most is None else min(most, self._room_in_flight)
-            if not may_follow and (room == 0 or not self._page):
-                if self._page:
+            if not may_follow and (room == 0 or not self._ahead.stanzas):
+                if self._ahead.stanzas:
                     self._prove()
                 else:
                     self._look_whether_caught_up()
@@ -719,9 +614,9 @@ class KeptBacklog:
         barrier = self._followers.barrier
         if barrier is None:
             return False
-        if self._page:
-            return self._page[0].number > barrier
-        return not self._is_reading or self._read_upto >= barrier
+        if self._ahead.stanzas:
+            return self._ahead.stanzas[0].number > barrier
+        return not self._ahead.is_being_read or self._ahead.read_upto >= barrier
 
     def _let_followers_go(self) -> None:
         """Let the followers go, because no kept stanzas are being sent at the moment."""
@@ -750,24 +645,23 @@ class KeptBacklog:
         batch: list[AddressedStanza] = []
         prompt: list[int] = []
         size = 0
-        page = self._page
+        page = self._ahead.stanzas
         if page and barrier is None and not self._spilled and not is_late(page[0].accepted, now):
             # What came before it could be late or expire is sent as it is, and so is all behind it.
-            if len(page) <= most and self._page_bytes <= _BATCH_BYTES:
+            if len(page) <= most and self._ahead.bytes <= _BATCH_BYTES:
                 batch += page
                 page.clear()
-                size = self._page_bytes
+                size = self._ahead.bytes
             while page and len(batch) < most and size < _BATCH_BYTES:
                 stanza = page.popleft()
                 batch.append(stanza)
                 size += len(stanza.raw)
             prompt = [batch[0].number, batch[-1].number] if batch else []  # type: ignore[attr-defined]
-            self._page_bytes -= size
-        while self._page and len(batch) < most and size < _BATCH_BYTES:
-            if barrier is not None and self._page[0].number > barrier:
+            self._ahead.bytes -= size
+        while page and len(batch) < most and size < _BATCH_BYTES:
+            if barrier is not None and page[0].number > barrier:
                 break
-            stanza = self._page.popleft()
-            self._page_bytes -= len(stanza.raw)
+            stanza = self._ahead.pop()
             if self._spilled:
                 self._spilled = max(0, self._spilled - len(stanza.raw))
             if stanza.expires <= now:
@@ -799,7 +693,7 @@ class KeptBacklog:
         size = sum([len(each.raw) for each in batch])
         self._in_flight.extend(batch)
         self._in_flight_bytes += size
-        self._exposed.append(numbers)
+        self._exposure.written(numbers)
         self.flight.sent(len(batch), size)
         self.settlement.written(numbers[-1], len(batch), self._keeper.clock.seconds())
         self._prove()
@@ -810,41 +704,37 @@ class KeptBacklog:
             stanza.raw = delayed(stanza.raw, self._owner.stamps_as, stanza.accepted)
 
     def _read(self) -> None:
-        if self._is_reading:
-            return
         outbox = self._keeper.outbox
-        if outbox is None:
+        if outbox is None or self._ahead.is_being_read:
             return
-        self._is_reading, self._is_unread = True, False
-        outbox.page(self.pair, self._read_upto, _PAGE_STANZAS).addCallbacks(
+        self._ahead.note(ReadEvent.ASK)
+        outbox.page(self.pair, self._ahead.read_upto, _PAGE_STANZAS).addCallbacks(
             self._was_read, self._not_read, callbackArgs=(self._stream,), errbackArgs=(self._stream,)
         )
 
     def _was_read(self, kept: Sequence[KeptStanza], stream: int) -> None:
         if stream != self._stream:
             return
-        self._is_reading = False
         if self._doubtful_puts:  # it may have what is being adopted
-            self._is_unread = True
+            self._ahead.note(ReadEvent.FAIL)
             return
+        self._ahead.note(ReadEvent.FIND if kept else ReadEvent.FIND_NOTHING)
         if kept:
-            self._is_unread = True
-            self._read_upto = kept[-1].number
-            for each in kept:
-                if self._apart and each.number in self._apart:
-                    continue  # written already
-                stanza = restored(name_of(each.raw), each.raw)
-                self._page.append(
-                    Waiting(stanza, self, number=each.number, accepted=each.accepted, expires=each.expires)
-                )
-                self._page_bytes += len(each.raw)
+            self._ahead.read_upto = kept[-1].number
+            written = self._apart or ()
+            unwritten = [self._restored(each) for each in kept if each.number not in written]
+            self._ahead.extend(unwritten, sum([len(each.raw) for each in unwritten]))
         self._send()
+
+    def _restored(self, kept: KeptStanza) -> Waiting:
+        stanza = restored(name_of(kept.raw), kept.raw)
+        return Waiting(stanza, self, number=kept.number, accepted=kept.accepted, expires=kept.expires)
 
     def _not_read(self, failure: Failure, stream: int) -> None:
         failure.trap(OutboxError)
         if stream == self._stream:
-            self._is_reading, self._is_unread = False, True
-            self._keeper.clock.callLater(_AGAIN_SECONDS, self._read_again, stream)
+            self._ahead.note(ReadEvent.FAIL)
+            self._keeper.clock.callLater(AGAIN_SECONDS, self._read_again, stream)
 
     def _read_again(self, stream: int) -> None:
         if stream == self._stream:
@@ -852,7 +742,7 @@ class KeptBacklog:
 
     def _look_whether_caught_up(self) -> None:
         is_open = self.flight.window.step is None and self._owner.keep_terms.level != "all"
-        if is_open and not (self._gathered or self._putting_bytes or self._is_reading or self._followers):
+        if is_open and not (self._gathered or self._putting_bytes or self._ahead.is_being_read or self._followers):
             self._spilled = None
             self._release()
             self._owner.caught_up()
@@ -870,7 +760,7 @@ class KeptBacklog:
 
     def learn(self) -> None:
         """Note that somebody else has put something into the outbox for this pair: it is read, and sent in turn."""
-        self._is_unread = True
+        self._ahead.note(ReadEvent.PUT)
         self._newest = EVERYTHING
         self._send()
 
@@ -880,9 +770,8 @@ class KeptBacklog:
 
     def dropped(self) -> None:
         """Forget what was read, because the operator has dropped the kept stanzas."""
-        self._page.clear()
-        self._page_bytes = 0
-        self._is_unread = True
+        self._ahead.clear()
+        self._ahead.note(ReadEvent.PUT)
         self._send()
         self._look_whether_empty()
 
@@ -905,59 +794,22 @@ class KeptBacklog:
         self._stop_timer()
         if due is not None:
             self._timer = self._keeper.clock.callLater(max(0, due - now), self._time_passed)
-        if is_pressed and self._exposed and max(self._marked_upto, self._exposed[0][0] - 1) < settlement.read_upto:
-            self._mark(settlement.read_upto)
-
-    def _mark(self, upto: int) -> None:
-        """Record on the disk what has been read: a crash will not send it again, so others may take its place."""
-        outbox = self._keeper.outbox
-        assert outbox is not None
-        self._marked_upto = upto
-        self._when_noted(outbox.mark_read(self.pair, upto), upto)
-
-    def _unmark(self) -> None:
-        """Forget what was read, because the server may have lost it when its stream broke: it is sent again."""
-        if self._marked_upto and self._keeper.outbox is not None:
-            self._keeper.outbox.mark_read(self.pair, 0).addErrback(ignore_failure)
-        self._marked_upto = 0
-
-    def _when_noted(self, written: Deferred[None], upto: int) -> None:
-        """Go on when the disk has recorded this; while it does not, the stanzas stay exposed."""
-        stream = self._stream
-        written.addCallbacks(self._noted, self._not_noted, callbackArgs=(upto, stream), errbackArgs=(stream,))
-
-    def _not_noted(self, failure: Failure, stream: int) -> None:
-        """Try again in a moment; a crash would double all that is sent if stanzas were no longer counted meanwhile."""
-        ignore_failure(failure)
-        if stream == self._stream and not self._note_soon.is_running:
-            self._note_soon.start(_AGAIN_SECONDS, self._note_again)
+        if is_pressed:
+            self._exposure.mark(settlement.read_upto)
 
     def _note_again(self) -> None:
-        if not self._exposed:
-            return
-        first_in_flight = self._in_flight[0].number if self._in_flight else self._exposed[-1][-1] + 1
-        if self._exposed[0][0] < first_in_flight:
-            self._forget_upto(first_in_flight - 1)
-        self._marked_upto = 0
+        first_in_flight = self._in_flight[0].number if self._in_flight else self._exposure.last + 1
+        if self._exposure.first < first_in_flight:
+            self._exposure.settle(first_in_flight - 1)
         self._prove()
 
-    def _noted(self, _: object, upto: int, stream: int) -> None:
-        """Note that nothing up to this number is exposed any longer."""
+    def _noted(self, count: int | None) -> None:
+        """Note that this many stanzas are no longer exposed."""
         if not self._in_flight:
             self._look_whether_empty()
-        if stream != self._stream:
-            return
-        count = 0
-        while self._exposed and self._exposed[0][0] <= upto:
-            batch = self._exposed[0]
-            noted = bisect_right(batch, upto)
-            count += noted
-            if noted == len(batch):
-                self._exposed.popleft()
-            else:
-                del batch[:noted]
-        self.flight.noted(count)
-        self._send()
+        if count is not None:
+            self.flight.noted(count)
+            self._send()
 
     def _ask(self, settlement: Settlement) -> None:
         settlement.asked(self._keeper.clock.seconds(), self._owner.proof)
@@ -1007,15 +859,10 @@ class KeptBacklog:
             self._keeper.counts["in_doubt"] += count
             self._owner.doubted(count)
         self.flight.settled(self, settled.upto, count, size)
-        self._forget_upto(settled.upto)
+        self._exposure.settle(settled.upto)
         if self._stream > 0:
             self._prove()
             self._send()
-
-    def _forget_upto(self, upto: int) -> None:
-        outbox = self._keeper.outbox
-        if outbox is not None:
-            self._when_noted(outbox.settle(self.pair, upto), upto)
 
     def _remove(self, numbers: Collection[int]) -> None:
         outbox = self._keeper.outbox
@@ -1045,10 +892,11 @@ class KeptBacklog:
         """Return whether that stanza is being sent, so that nobody else may end it."""
         if self._stream <= 0 and not self._in_doubt:
             return False
-        first = self._in_flight[0].number if self._in_flight else self._page[0].number if self._page else None
+        next_ones = self._in_flight or self._ahead.stanzas
+        first = next_ones[0].number if next_ones else None
         if self._apart and number in self._apart:
             return True
-        return bool(self._in_doubt) or (first is not None and first <= number <= self._read_upto)
+        return bool(self._in_doubt) or (first is not None and first <= number <= self._ahead.read_upto)
 
     def _expire(self, stanza: Waiting) -> None:
         self._keeper.counts["expired"] += 1
@@ -1057,46 +905,12 @@ class KeptBacklog:
 
     def trying(self) -> None:
         """Note that the domain is being tried: stanzas put from now on are new if the attempt fails."""
-        self._attempt += 1
-        self._first_new = None
+        self._attempts.begin()
 
     def failed(self, verdict: str, error: StanzaError, *, definite: bool) -> None:
         """Note that an attempt failed. A definite verdict ends new stanzas; a second one after a while ends all."""
-        outbox = self._keeper.outbox
-        if outbox is None:
-            return
-        first_new = self._first_new
-
-        def known(state: DomainState) -> None:
-            now = self._keeper.time_of_day()
-            before = state.failing
-            failing, ends = failed(before, verdict=verdict, reason=error.reason, definite=definite, now=now)
-            outbox.remember(self.pair.target, failing).addErrback(ignore_failure)
-            if ends:
-                self._return_all(0, error)
-            elif definite and first_new is not None:
-                self._return_all(first_new - 1, error)
-
-        outbox.state(self.pair.target).addCallbacks(known, ignore_failure)
+        self._attempts.failed(verdict, error, definite=definite)
 
     def reached(self) -> None:
         """Note that the domain was reached: earlier failures no longer matter."""
-        if self._keeper.outbox is not None:
-            self._keeper.outbox.remember(self.pair.target, None).addErrback(ignore_failure)
-
-    def _return_all(self, after: int, error: StanzaError) -> None:
-        """Bounce all stanzas kept behind a number, in slices."""
-        outbox = self._keeper.outbox
-        if outbox is None or self._stream > 0:
-            return
-
-        def found(kept: Sequence[KeptStanza]) -> None:
-            if not kept or self._stream > 0:
-                return
-            for each in kept:
-                self._owner.bounce(restored(name_of(each.raw), each.raw), error)
-            self._keeper.counts["returned"] += len(kept)
-            self._remove([each.number for each in kept])
-            self._keeper.clock.callLater(_BOUNCE_SECONDS, self._return_all, kept[-1].number, error)
-
-        outbox.page(self.pair, after, _BOUNCES).addCallbacks(found, ignore_failure)
+        self._attempts.reached()

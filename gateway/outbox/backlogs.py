@@ -19,13 +19,15 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.outbox.backlog import KeepTerms, KeptBacklog, Rest, WhenProved, without_kept
+from gateway.outbox.backlog import KeptBacklog, Rest
+from gateway.outbox.backlog_owner import KeepTerms, WhenProved
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.flight import Flight
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import DomainState
 from gateway.outbox.retention import Keep, keeping
 from gateway.outbox.settlement import Proof
+from gateway.outbox.waiting import without_kept
 from gateway.outbox.window import Break
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError

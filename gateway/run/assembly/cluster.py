@@ -34,7 +34,7 @@ from gateway.federation.resumable_streams import ResumableStreams
 from gateway.im.homes import Homes
 from gateway.notices.notices import ClusterChanged, Level, StanzasPassed
 from gateway.operations.control.door import CommandRefused
-from gateway.outbox.backlog import without_kept
+from gateway.outbox.waiting import without_kept
 from gateway.routing.requests import RequestKey, request_key
 from gateway.routing.router import NOBODY_THERE
 from gateway.run.assembly.routing import Routing

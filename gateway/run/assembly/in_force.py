@@ -15,7 +15,7 @@ from gateway.config.settings import ComponentDomain, HandlerDomain, PeerSettings
 from gateway.federation.route import RouteTerms
 from gateway.net.dial.connector import DialTerms
 from gateway.net.tls.contexts import TLSRules
-from gateway.outbox.backlog import KeepTerms
+from gateway.outbox.backlog_owner import KeepTerms
 from gateway.routing.delegations import Delegated
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.privileges import Privileges

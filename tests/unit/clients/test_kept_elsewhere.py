@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.components.route import ComponentRoute
-from gateway.outbox.backlog import KeepTerms
+from gateway.outbox.backlog_owner import KeepTerms
 from gateway.outbox.keeper import Keeper
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.xmpp.addresses import Domain

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.components.route import ComponentRoute
 from gateway.notices.notices import TakenForDelivered
-from gateway.outbox.backlog import KeepTerms
+from gateway.outbox.backlog_owner import KeepTerms
 from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING
 from gateway.federation.route import RemoteRoute, RouteTerms
-from gateway.outbox.backlog import KeepTerms
+from gateway.outbox.backlog_owner import KeepTerms
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.keeper import Keeper

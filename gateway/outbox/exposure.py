@@ -1,0 +1,117 @@
+"""Exposure: what is in flight and would be sent again if the gateway died now.
+
+A stanza is exposed from the time when it is written until the disk has recorded that it is settled, or that the other
+side has read it. The window bounds the exposed ones, so that it bounds the doubles after a crash.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.outbox.errors import ignore_failure
+from gateway.outbox.keeper import Keeper
+from gateway.timing.timers import Timer
+from gateway.xmpp.addresses import DomainPair
+
+AGAIN_SECONDS = 1.0
+"""Until an outbox that could not do something is asked again; it mends itself meanwhile."""
+
+
+class Exposure:
+    """The exposed stanzas of one pair, by number."""
+
+    def __init__(
+        self, pair: DomainPair, keeper: Keeper, *, noted: Callable[[int | None], None], again: Callable[[], None]
+    ) -> None:
+        """`noted` is called with how many are no longer exposed, or with None if their stream has ended meanwhile.
+
+        `again` is called a moment after the disk has failed to record something.
+        """
+        self._pair = pair
+        self._keeper = keeper
+        self._noted = noted
+        self._again = again
+        self._batches: deque[list[int]] = deque()
+        self._marked_upto = 0  # of those in flight, the disk knows, or will soon, that these were read
+        self._stream = 0
+        self._soon = Timer(keeper.clock)
+
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
+    @property
+    def first(self) -> int:
+        """Return the number of the first one that is exposed."""
+        return self._batches[0][0]
+
+    @property
+    def last(self) -> int:
+        """Return the number of the last one that is exposed."""
+        return self._batches[-1][-1]
+
+    def begin(self) -> None:
+        """Note that a stream has opened."""
+        self._stream += 1
+
+    def written(self, numbers: list[int]) -> None:
+        """Note that these have been written to the stream."""
+        self._batches.append(numbers)
+
+    def settle(self, upto: int) -> None:
+        """Record on the disk that everything up to this number is settled."""
+        outbox = self._keeper.outbox
+        if outbox is not None:
+            self._when_recorded(outbox.settle(self._pair, upto), upto)
+
+    def mark(self, upto: int) -> None:
+        """Record on the disk what has been read: a crash will not send it again, so others may take its place."""
+        outbox = self._keeper.outbox
+        if outbox is None or not self._batches or max(self._marked_upto, self.first - 1) >= upto:
+            return
+        self._marked_upto = upto
+        self._when_recorded(outbox.mark_read(self._pair, upto), upto)
+
+    def end(self) -> None:
+        """Forget all, and what was read: the server may have lost it when its stream broke, so it is sent again."""
+        self._stream += 1
+        self._soon.stop()
+        self._batches.clear()
+        if self._marked_upto and self._keeper.outbox is not None:
+            self._keeper.outbox.mark_read(self._pair, 0).addErrback(ignore_failure)
+        self._marked_upto = 0
+
+    def _when_recorded(self, recorded: Deferred[None], upto: int) -> None:
+        """Go on when the disk has recorded this; while it does not, the stanzas stay exposed."""
+        stream = self._stream
+        recorded.addCallbacks(self._recorded, self._not_recorded, callbackArgs=(upto, stream), errbackArgs=(stream,))
+
+    def _recorded(self, _: object, upto: int, stream: int) -> None:
+        if stream != self._stream:
+            self._noted(None)
+            return
+        count = 0
+        while self._batches and self._batches[0][0] <= upto:
+            batch = self._batches[0]
+            noted = bisect_right(batch, upto)
+            count += noted
+            if noted == len(batch):
+                self._batches.popleft()
+            else:
+                del batch[:noted]
+        self._noted(count)
+
+    def _not_recorded(self, failure: Failure, stream: int) -> None:
+        """Try again in a moment; a crash would double all that is sent if stanzas were no longer counted meanwhile."""
+        ignore_failure(failure)
+        if stream == self._stream and not self._soon.is_running:
+            self._soon.start(AGAIN_SECONDS, self._record_again)
+
+    def _record_again(self) -> None:
+        if self._batches:
+            self._marked_upto = 0
+            self._again()
