@@ -198,7 +198,7 @@ def test_ctrl_c_while_it_is_being_imported_ends_it_without_a_word(tmp_path: Path
         f"        if name == 'gateway.demo.running':\n            exec({slow!r})\nsys.meta_path.insert(0, Slow())\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway.demo", str(tmp_path)],
+        ["env", "--default-signal=INT", sys.executable, "-m", "gateway.demo", str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,
