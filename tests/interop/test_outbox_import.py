@@ -45,6 +45,7 @@ async def test_what_a_lost_gateway_has_kept_is_sent(start: Starter) -> None:
 
 async def test_what_is_no_outbox_is_refused_with_the_reason(start: Starter) -> None:
     ours = gateway(start)
+    assert waiting(ours) == 0  # it is ready for commands
     foreign = ours.folder / "foreign.db"
     foreign.write_bytes(b"something else entirely" * 100)
     for place, reason in ((ours.folder, "there is no outbox at"), (foreign, "not an outbox")):
