@@ -1,7 +1,7 @@
 """Connector: opens streams to other servers. Resolve, dial, negotiate; give up with a reason (RFC 6120 §3.2, XEP-0368).
 
 The time for opening a stream is shared among the servers of the domain, so that one that stays silent leaves some for
-the others. `tries` decides what follows a failure. Each stream leaves an record with the steps that led to it.
+the others. `tries` decides what follows a failure. Each stream leaves a record with the steps that led to it.
 """
 
 from __future__ import annotations
