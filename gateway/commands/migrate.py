@@ -14,7 +14,7 @@ from gateway.commands.configuration import add_config, read_config
 from gateway.commands.sides import TABLES, opened
 from gateway.config.settings import Settings
 from gateway.notices.notices import counted
-from gateway.operations.control.client import NotRunning, ask
+from gateway.operations.control.client import is_running
 from gateway.outbox.opening import schema_of
 from gateway.storage.transfer import Copied, NotMigrated, copy
 from gateway.xmpp.errors import GatewayError
@@ -51,7 +51,8 @@ def migrate(settings: Settings, what: str, url: str) -> list[Copied]:
     """Copy accounts or outbox to the database that a URL names; raise GatewayError with nothing changed."""
     section = getattr(settings, _SECTIONS[what])
     state = settings.gateway.state
-    _check_stopped(settings)
+    if is_running(state):
+        raise NotMigrated("the service is running, and what it writes meanwhile would be lost: stop it first")
     if section.url == url:
         raise NotMigrated(f"[{_SECTIONS[what]}] url already names this database")
     with (
@@ -70,11 +71,3 @@ def report(what: str, copied: list[Copied]) -> list[str]:
     """Return what was copied, as lines for people."""
     lines = [f"{each.table:<16}{counted(each.rows, 'row'):>14}  SHA-256 {each.digest[:16]}" for each in copied]
     return [*lines, f"the {what} have been copied and compared; now set url in [{_SECTIONS[what]}] to the new database"]
-
-
-def _check_stopped(settings: Settings) -> None:
-    try:
-        ask(settings.gateway.state, "status")
-    except NotRunning:
-        return
-    raise NotMigrated("the service is running, and what it writes meanwhile would be lost: stop it first")

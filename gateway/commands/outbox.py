@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.commands.configuration import add_config, config_of
 from gateway.commands.steering import DONE, NOT_DONE, NOT_RUNNING, SOMETHING_IS_WRONG, state_folder
 from gateway.notices.notices import counted
-from gateway.operations.control.client import NotDone, NotRunning, ask
+from gateway.operations.control.client import NotDone, NotRunning, ask, is_running
 from gateway.xmpp.errors import GatewayError
 
 FILE = "outbox.db"
@@ -38,7 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
     place = arguments.place.absolute()
     path = place / FILE if place.is_dir() else place
     try:
-        _check_stopped(path.parent)
+        if is_running(path.parent):
+            raise NotDone(
+                f"a gateway is running with the state folder {path.parent}, and sends what it has kept itself"
+            )
         moved, left = _move(state_folder(config_of(arguments)), path)
     except NotRunning as problem:
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
@@ -61,13 +64,3 @@ def _move(state: Path, path: Path) -> tuple[int, int]:
         if answer["complete"]:
             return moved, answer["left"]
         print(f"{counted(moved, 'stanza')} moved, {answer['left']} left", file=sys.stderr)
-
-
-def _check_stopped(folder: Path) -> None:
-    try:
-        ask(folder, "status")
-    except NotRunning:
-        return
-    except NotDone as problem:
-        raise NotDone(f"a gateway may still run with the state folder {folder}: {problem}") from problem
-    raise NotDone(f"a gateway is running with the state folder {folder}, and sends what it has kept itself")

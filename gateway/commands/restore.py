@@ -36,7 +36,7 @@ from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
 from gateway.commands.telling import size
 from gateway.config.settings import Settings
-from gateway.operations.control.client import NotDone, NotRunning, ask
+from gateway.operations.control.client import is_running
 from gateway.operations.log import harmless
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage.files import ACCOUNTS, UnusableFile, glance
@@ -64,23 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
         with arguments.file.open("rb") as source:  # opened by the user who runs the command
             become_service_user(config_of(arguments), makes_folder=True)
             settings = read_config(arguments)
-            _refuse_while_it_runs(settings.gateway.state)
+            if is_running(settings.gateway.state):
+                raise NoBackup("the service is running: stop it first")
             for line in restore(settings, source, replace=arguments.replace, with_outbox=arguments.outbox):
                 print(harmless(line))  # a part of it comes from the archive
     except (GatewayError, sqlite3.Error, tarfile.TarError, EOFError, zlib.error, UnusableFile) as problem:
         print(f"xmpp-gateway: nothing was restored from {arguments.file}: {harmless(str(problem))}", file=sys.stderr)
         return 1
     return 0
-
-
-def _refuse_while_it_runs(state: Path) -> None:
-    try:
-        ask(state, "log")
-    except NotRunning:
-        return
-    except NotDone as problem:
-        raise NoBackup(f"it is unknown whether the service runs: {problem}") from problem
-    raise NoBackup("the service is running: stop it first")
 
 
 def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox: bool) -> list[str]:

@@ -42,6 +42,17 @@ def ask(state: Path, command: str, *, patience: float = PATIENCE, **request: str
     return told["result"]
 
 
+def is_running(state: Path) -> bool:
+    """Return whether a service with that state folder runs; raise NotDone if that cannot be found out."""
+    try:
+        ask(state, "log")
+    except NotRunning:
+        return False
+    except NotDone as problem:
+        raise NotDone(f"it is unknown whether a service runs with the state folder {state}: {problem}") from problem
+    return True
+
+
 def _exchange(state: Path, request: bytes, patience: float) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(patience)

@@ -208,7 +208,7 @@ def test_names_that_a_server_cannot_find_are_named_with_the_command_that_deletes
 
 
 def test_running_service_is_not_copied(desk: Desk, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate, "ask", lambda state, command: {})
+    monkeypatch.setattr(migrate, "is_running", lambda state: True)
     status, _, told = desk.migrate("accounts", url)
     assert status == 1
     assert "stop it first" in told
