@@ -455,7 +455,7 @@ class RemoteRoute:
             return
         self._timers.stop("again")
         if self._backlog is not None:
-            self._backlog.trying()
+            self._backlog.attempts.begin()
         now = self._clock.seconds()
         wait = self._wait(now)
         seconds = wait.retry_at - now if wait is not None else 0
@@ -525,7 +525,7 @@ class RemoteRoute:
         session.carry(self.pair, StreamUser(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
         if self._backlog is not None and self.disposition is Disposition.CATCHING_UP:
-            self._backlog.reached()
+            self._backlog.attempts.reached()
             self._begin_backlog(session, self._backlog)
 
     def _not_opened(self, failure: Failure) -> None:
@@ -558,7 +558,7 @@ class RemoteRoute:
             self._timers.start("again", seconds, self._try_again)
             if tried:
                 error = failed.stanza_error(self.pair.target)
-                self._backlog.failed(str(error.condition), error, definite=failed.told in _DEFINITE)
+                self._backlog.attempts.failed(str(error.condition), error, definite=failed.told in _DEFINITE)
         self._leave_when_at_rest()
 
     def _try_again(self) -> None:

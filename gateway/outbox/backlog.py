@@ -97,7 +97,7 @@ class KeptBacklog:
         self._streams = 0
         # the stanza sent last without a stamp, which has none the next time either
         self._plain: tuple[int, int] | None = None
-        self._attempts = Attempts(
+        self.attempts = Attempts(
             pair, keeper, bounce=owner.bounce, remove=self._remove, is_over=lambda: self._stream > 0
         )
         self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # kept, of a stream that broke
@@ -255,7 +255,7 @@ class KeptBacklog:
         self._putting_bytes += size
         if self._spilled is not None:
             self._spilled += size
-        attempt, adopting = self._attempts.count, self._adopting
+        attempt, adopting = self.attempts.count, self._adopting
         is_new = not doubtful and written is None
         self._doubtful_puts += not is_new
         job = self._puts.ask()
@@ -276,7 +276,7 @@ class KeptBacklog:
             elif not is_new:
                 self._doubt_kept(stanzas, numbers)
             else:
-                self._attempts.put(attempt, numbers[0])
+                self.attempts.put(attempt, numbers[0])
             if is_new and self._stream > 0 and self._ahead.has_room(size):
                 next_ones = [
                     Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
@@ -902,15 +902,3 @@ class KeptBacklog:
         self._keeper.counts["expired"] += 1
         self._owner.bounce(stanza, expired(self.pair.target, stanza.accepted))
         self._remove([stanza.number])
-
-    def trying(self) -> None:
-        """Note that the domain is being tried: stanzas put from now on are new if the attempt fails."""
-        self._attempts.begin()
-
-    def failed(self, verdict: str, error: StanzaError, *, definite: bool) -> None:
-        """Note that an attempt failed. A definite verdict ends new stanzas; a second one after a while ends all."""
-        self._attempts.failed(verdict, error, definite=definite)
-
-    def reached(self) -> None:
-        """Note that the domain was reached: earlier failures no longer matter."""
-        self._attempts.reached()
