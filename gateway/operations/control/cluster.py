@@ -38,9 +38,6 @@ class Member(AskingMember, Protocol):
     def figures(self) -> dict[str, Any]:
         """Return what this node knows of the cluster."""
 
-    def nodes(self) -> list[dict[str, Any]]:
-        """Return what this node knows of each node."""
-
     def drain(self) -> Deferred[dict[str, Any]]:
         """Hand everything over, then stop."""
 

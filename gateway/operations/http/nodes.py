@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from gateway.bounds.tables import Bounded
+from gateway.operations.control.cluster import AskingMember
 from gateway.operations.control.operator import shown
 from gateway.operations.http.limits import MOST_NODES
 from gateway.operations.http.merging import Events, joined, named
@@ -32,19 +33,11 @@ _MOST_SAID = 3  # troubles of a node that are named in its row
 _MOST_LETTERS = 200
 
 
-class AskedNodes(Protocol):
+class AskedNodes(AskingMember, Protocol):
     """The nodes, as far as the page is concerned."""
-
-    name: str
-
-    def names(self) -> list[str]:
-        """Return the names of the other live nodes."""
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return what this node knows of each node."""
-
-    def ask_for(self, node: str, command: str, arguments: Mapping[str, str], seconds: float) -> Deferred[Any]:
-        """Have another node carry out a command; return its result."""
 
 
 class _Round:

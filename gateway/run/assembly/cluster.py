@@ -370,7 +370,7 @@ class Clustered(Service):
         }
 
     def nodes(self) -> list[dict[str, Any]]:
-        """As `Member.nodes`; `unseen` is how many seconds ago the last sign of life was seen."""
+        """As `AskedNodes.nodes`; `unseen` is how many seconds ago the last sign of life was seen."""
         directory, waiting, now = self.node.directory, self.node.crossing.waiting, self._shared.reactor.seconds()
         shards = Counter(owned.node for shard in range(SHARDS) if (owned := directory.owner(shard)) is not None)
         return [
