@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from gateway.stream.states import TRANSITIONS, State
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -60,5 +60,5 @@ class Talk(RuleBasedStateMachine):
             self.before = after
 
 
-TestTalk = Talk.TestCase
-TestTalk.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+def test_talks_keep_all_promises() -> None:
+    run_state_machine_as_test(Talk, settings=settings(max_examples=150, stateful_step_count=25, deadline=None))
