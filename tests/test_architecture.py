@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gateway
+from tests.support.code import statements
 
 ROOT = Path(__file__).parents[1] / "gateway"
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "ARCHITECTURE.md"
@@ -59,7 +60,7 @@ def folder_of(name: str) -> str | None:
 def imports(path: Path) -> frozenset[str]:
     """Return all that a module imports, also inside functions and for type checkers alone."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -139,7 +140,7 @@ def types_defined(path: Path) -> Iterator[str]:
 
     They are classes of all kinds, aliases and NewTypes; not `T` and `P`, which are parameters.
     """
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(ast.parse(path.read_text())):
         match node:
             case ast.ClassDef(name=name):
                 yield name.lower().replace("_", "")
@@ -184,7 +185,8 @@ ADMITTING = {
 
 def narrows(path: Path) -> bool:
     """Return whether a module takes a stanza for an AddressedStanza that it did not make: by a test, guard or cast."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)) if "AddressedStanza" in text else ():
         match node:
             case ast.Call(func=ast.Name(id="isinstance" | "cast"), args=arguments):
                 about: list[ast.expr] = arguments
