@@ -1,10 +1,8 @@
-"""The manual: made without warnings, and what is generated in it is as the code has it."""
+"""The manual: what is generated in it is as the code has it. `make check` makes the pages, and fails on a warning."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,13 +15,6 @@ from tests.test_architecture import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-
-
-def test_it_is_made_without_warnings(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(tmp_path)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (made.returncode, made.stderr) == (0, "")
-    assert (tmp_path / "index.html").exists()
 
 
 def test_troubleshooting_is_as_the_verdicts_are() -> None:
