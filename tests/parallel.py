@@ -27,7 +27,7 @@ LASTING = tuple(
         *("interop/test_outbox", "hardening/test_f_d_7_foreign_machine", "interop/test_node", "unit/demo/test_demo"),
         *("interop/test_interop_both_ways", "interop/test_outbox_crashes", "interop/test_refusals"),
         *("interop/test_proofs", "interop/test_outages", "kit/test_archives", "operator/test_page_at_size"),
-        *("docs/test_manual", "interop/test_outbox_peers", "features/client/test_6_3", "interop/test_cluster_takeover"),
+        *("interop/test_outbox_peers", "features/client/test_6_3", "interop/test_cluster_takeover"),
     )
 )
 SHARE = 0.8  # of the run in which the waiting tests and the files with servers have begun
@@ -60,13 +60,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Have no garbage looked for while the tests are found: what is made then is to stay."""
     gc.disable()
     try:
-        _import_a_share(session.config)
+        import_a_share(session.config)
         return (yield)
     finally:
         gc.enable()
 
 
-def _import_a_share(config: pytest.Config) -> None:
+def import_a_share(config: pytest.Config) -> None:
     """Import every sixth file of tests, if there are six workers, before all of them import all.
 
     In a new clone no file has been compiled. Workers that go through them side by side would each compile all of them,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from tests.parallel import LASTING, LONG, SHARE, mixed, scope
+import pytest
+
+from tests.parallel import LASTING, LONG, SHARE, import_a_share, mixed, scope
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +35,25 @@ def test_all_are_there_and_the_waiting_begin_early() -> None:
 def test_few_others_leave_nobody_out() -> None:
     assert list(mixed([1, 2, 3], [100])) == [1, 100, 2, 3]  # type: ignore[list-item]
     assert list(mixed([], [100])) == [100]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("number", "imported"),
+    [(0, {"test_a", "test_c"}), (1, {"test_d"}), (None, set())],
+    ids=["first", "second", "alone"],
+)
+def test_each_worker_imports_a_share_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, imported: set[str]
+) -> None:
+    for name, text in {"a": "", "b": "raise ValueError", "c": "", "d": "", "e": "1 +"}.items():
+        (tmp_path / f"share{number}").mkdir(exist_ok=True)
+        (tmp_path / f"share{number}" / f"test_{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    config: Any = SimpleNamespace(rootpath=tmp_path, args=[f"share{number}", "elsewhere/test_x.py::test_y"])
+    if number is not None:
+        config.workerinput = {"workerid": f"gw{number}", "workercount": 2}
+    import_a_share(config)
+    assert {name.partition(".")[2] for name in sys.modules if name.startswith(f"share{number}.")} == imported
 
 
 def test_what_lasts_is_there() -> None:
