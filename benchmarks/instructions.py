@@ -2,7 +2,9 @@
 
 Processor time differs by a tenth from one minute to the next on a machine that does other things, too. Valgrind counts
 what the gateway executes, OpenSSL included and the kernel not, and that differs by a few thousandths. It makes the
-gateway some fifty times slower, so there are few handshakes, and nothing is said about time.
+gateway some fifty times slower, so there are few handshakes, and nothing is said about time. A gateway executes a
+little even when nothing happens. What it executes in an equal time without a handshake is counted afterwards,
+subtracted, and named apart.
 
     python -m benchmarks.instructions --before ../earlier --without peers.*.keep
 
@@ -16,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from benchmarks.arena import KINDS, Arena, Scale, Subject
 from benchmarks.earlier import earlier
@@ -46,11 +48,19 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = [kind for kind in handshakes if not options.only or kind.key in options.only]
     for name, gateway in gateways.items():
         for key, count in counted(name, gateway, chosen).items():
-            print(f"{key:24} {name:8} {count / MILLION:7.3f} million instructions a handshake", flush=True)
+            figures = f"{count.handshake / MILLION:7.3f} million instructions a handshake"
+            print(f"{key:24} {name:8} {figures}, {count.idle / MILLION:6.3f} million a second at rest", flush=True)
 
 
-def counted(name: str, gateway: type[Gateway], workloads: list[type[Workload]]) -> Mapping[str, float]:
-    """Return the instructions of one handshake of each workload."""
+class Count(NamedTuple):
+    """The instructions of one handshake, and those of one second without any."""
+
+    handshake: float
+    idle: float
+
+
+def counted(name: str, gateway: type[Gateway], workloads: list[type[Workload]]) -> Mapping[str, Count]:
+    """Return the instructions of each workload."""
     with tempfile.TemporaryDirectory(prefix="xmpp-gateway-count-") as folder:
         output = Path(folder) / "counts"
         kinds = {**KINDS, name: under_callgrind(gateway, output)}
@@ -79,19 +89,30 @@ def under_callgrind(gateway: type[Gateway], output: Path) -> type[Gateway]:
     return Counted
 
 
-def _count(workload: Workload, subject: Subject, output: Path) -> float:
-    """Return the instructions of one handshake, until the stream has ended and is forgotten."""
-    with workload:
-        workload.warm_up()
-        time.sleep(SETTLE_SECONDS)
+def _count(workload: Workload, subject: Subject, output: Path) -> Count:
+    """Count from the first handshake until the last stream has ended and is forgotten, and then as long at rest."""
+
+    def instructions(work: Callable[[], object]) -> int:
         for old in output.parent.glob(f"{output.name}*"):
             old.unlink()
         _control(subject, "--instr=on")
-        workload.round()
-        time.sleep(SETTLE_SECONDS)
+        work()
         _control(subject, "--instr=off")
         _control(subject, "--dump")
-    return max(map(_total, output.parent.glob(f"{output.name}*"))) / HANDSHAKES
+        return max(map(_total, output.parent.glob(f"{output.name}*")))
+
+    def round_and_rest() -> None:
+        workload.round()
+        time.sleep(SETTLE_SECONDS)
+
+    with workload:
+        workload.warm_up()
+        time.sleep(SETTLE_SECONDS)
+        begun = time.monotonic()
+        busy = instructions(round_and_rest)
+        seconds = time.monotonic() - begun
+        idle = instructions(lambda: time.sleep(seconds))
+    return Count((busy - idle) / HANDSHAKES, idle / seconds)
 
 
 def _control(subject: Subject, order: str) -> None:

@@ -276,7 +276,8 @@ class HandlerRoute:
         """Return what a call of a handler returns; tell the operator if it has blocked everything else for long."""
         watch = self._watch
         before = watch.call
-        watch.call = begun = (self._clock.seconds(), handler)
+        begun = (self._clock.seconds(), handler)
+        watch.begin(begun)
         try:
             return call(given)
         finally:

@@ -2,7 +2,7 @@
 
 Code that makes calls which may block leaves a note while each runs, which costs next to nothing. Some times a second a
 thread reads the note. If the call has taken too long, it looks at the stack of the event loop. The thread runs only as
-long as somebody needs it.
+long as somebody needs it, and sleeps until the next call when it finds that none runs.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ class BlockWatch:
     def __init__(self, seconds: Callable[[], float], *, in_thread: bool = True) -> None:
         """`seconds` is the clock by which calls begin; the thread reads it, too. Without a thread no place is found."""
         self.call: Call | None = None
-        """The call that runs now; the event loop sets it, and sets back what was there before."""
+        """The call that runs now; after it the event loop sets back what was there before."""
         self._seconds = seconds
         self._in_thread = in_thread
         self._users: set[object] = set()
         self._ended = threading.Event()
+        self._awake = threading.Event()  # cleared by the thread alone, before it sleeps
+        self._awake.set()
         self._seen: tuple[float, str] = (float("-inf"), "")  # when the last call began that took long, and its place
 
     def enter(self, user: object) -> None:
         """Watch until this user leaves; called in the event loop."""
         if not self._users and self._in_thread:
-            self._ended = threading.Event()
-            arguments = (threading.get_ident(), self._ended)
+            self._ended, self._awake = threading.Event(), threading.Event()
+            arguments = (threading.get_ident(), self._ended, self._awake)
             threading.Thread(target=self._watch, args=arguments, name="block watch", daemon=True).start()
         self._users.add(user)
 
@@ -48,15 +50,25 @@ class BlockWatch:
         self._users.discard(user)
         if not self._users:
             self._ended.set()
+            self._awake.set()
+
+    def begin(self, call: Call) -> None:
+        """Note that a call begins; called in the event loop."""
+        self.call = call
+        if not self._awake.is_set():
+            self._awake.set()
 
     def place_of(self, call: Call) -> str:
         """Return where a call was found that took long: file, line, function and code; empty if it was not found."""
         began, place = self._seen
         return place if began == call[0] else ""
 
-    def _watch(self, thread: int, ended: threading.Event) -> None:
+    def _watch(self, thread: int, ended: threading.Event, awake: threading.Event) -> None:
         while not ended.wait(PERIOD):
             self._look(thread)
+            awake.clear()
+            if self.call is None and not ended.is_set():  # looked at after it is cleared, so that no call is missed
+                awake.wait()
 
     def _look(self, thread: int) -> None:
         """Find the place of the call that runs now, if it has taken too long. Nothing of its stack is kept."""

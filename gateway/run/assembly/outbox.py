@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from gateway.config.settings import ComponentDomain, RelayDomain
@@ -24,6 +23,7 @@ from gateway.routing.disposition import Disposition
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
+from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import restored
 
@@ -49,8 +49,8 @@ class Kept(Service):
         self._served = served
         self._keeper = routing.keeper
         self._woken: list[RemoteRoute] = []
-        self._turns = LoopingCall(self._turn)
-        self._turns.clock = shared.reactor
+        self._timer = Timer(shared.reactor)
+        self._next_turn = 0.0
         self._next_look = 0.0
         self._next_age = 0.0
         self._idle_rounds = 0
@@ -70,7 +70,7 @@ class Kept(Service):
             schema=self._schema,
         )
         self._find_pairs()
-        self._turns.start(_TURN_SECONDS, now=False)
+        self._await_turn()
 
     @property
     def _schema(self) -> str | None:
@@ -84,8 +84,7 @@ class Kept(Service):
         return self._keeper.outbox
 
     def stopService(self) -> None:
-        if self._turns.running:
-            self._turns.stop()
+        self._timer.stop()
         super().stopService()
 
     async def close(self) -> None:
@@ -166,6 +165,7 @@ class Kept(Service):
         self.hold(domains)
 
     def _wake(self) -> None:
+        self._await_turn()
         self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
         routes = self._routing.routes
         if routes.is_leaving:
@@ -183,9 +183,26 @@ class Kept(Service):
 
     # -- stanzas that have waited too long ---------------------------------------------------------------------------
 
+    def _await_turn(self) -> None:
+        """Make the next turn come when something is due, so that nothing wakes a gateway that has nothing to do.
+
+        Routes that are put aside meanwhile can wait: they were waiting for their next attempt anyway.
+        """
+        now = self._shared.reactor.seconds()
+        due = now + _TURN_SECONDS
+        if not self._routing.routes.aside:
+            due = max(due, self._next_age if self._is_looking else min(self._next_age, self._next_look))
+        if self.running and (due < self._next_turn or not self._timer.is_running):
+            self._next_turn = due
+            self._timer.start(due - now, self._turn)
+
     def _turn(self) -> None:
         if self._routing.routes.aside:
             self._wake()
+        self._look()
+        self._await_turn()
+
+    def _look(self) -> None:
         now = self._shared.reactor.seconds()
         outbox = self._keeper.outbox
         if outbox is not None and now >= self._next_age:
@@ -214,6 +231,7 @@ class Kept(Service):
 
     def _looked(self, result: Any) -> Any:
         self._is_looking = False
+        self._await_turn()
         return result if isinstance(result, Failure) else None
 
     def _expire(self, stanzas: Sequence[ExpiredStanza]) -> None:

@@ -23,12 +23,14 @@ class Sleeper:
             time.sleep(0.01)
 
 
-def watched(subject: object) -> str:
+def watched(subject: object, before: Callable[[BlockWatch], None] = lambda watch: None) -> str:
     """Return the place where a call of Sleeper was found, on behalf of `subject`."""
     watch = BlockWatch(time.monotonic)
     watch.enter("test")
     try:
-        call = watch.call = (time.monotonic(), subject)
+        before(watch)
+        call = (time.monotonic(), subject)
+        watch.begin(call)
         Sleeper().work(lambda: bool(watch.place_of(call)))
         watch.call = None
         return watch.place_of(call)
@@ -39,6 +41,14 @@ def watched(subject: object) -> str:
 def test_the_line_of_the_service_is_found() -> None:
     place = watched(Sleeper())
     assert re.fullmatch(rf"{re.escape(__file__)}:\d+ in \S+: \S.*", place), place
+
+
+def test_the_thread_sleeps_while_no_call_runs_and_the_next_call_wakes_it() -> None:
+    def asleep(watch: BlockWatch) -> None:
+        Sleeper().work(lambda: not watch._awake.is_set())
+        assert not watch._awake.is_set()
+
+    assert watched(Sleeper(), asleep)
 
 
 def test_if_nothing_is_of_its_package_the_innermost_line_is_found() -> None:

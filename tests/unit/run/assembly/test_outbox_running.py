@@ -193,3 +193,31 @@ def test_age_of_the_oldest_stanza_is_seen(running: Running) -> None:
     figures = running.gateway.status.figures().outbox
     assert figures is not None
     assert figures.oldest_seconds == 0
+
+
+def test_outbox_that_keeps_nothing_seldom_wakes_the_process(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    running.start()
+    running.reactor.advance(1)
+    asked: list[float] = []
+    later = running.reactor.callLater
+
+    def call_later(seconds: float, *rest: Any) -> Any:
+        asked.append(seconds)
+        return later(seconds, *rest)
+
+    monkeypatch.setattr(running.reactor, "callLater", call_later)
+    running.reactor.pump([0.25] * 4 * 60)
+    assert 10 <= len(asked) <= 20, "a minute has some 12 readings of the oldest stanza's age"
+
+
+def test_stanzas_expire_one_slice_after_the_other(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(running.gateway.routing.router), "bounce", lambda *_: None)
+    running.start()
+    outbox = running.gateway.keeper.outbox
+    assert outbox is not None
+    when = running.gateway.shared.time_of_day()
+    ended = assembly._SLICE + 1
+    stanza = b"<message xmlns='jabber:server' from='a@im.test' to='b@far.test'><body>Hi</body></message>"
+    outbox.put(PAIR, [stanza] * ended, accepted=when, expires=when + 1).addErrback(lambda failure: None)
+    running.reactor.pump([1.0] * 61)
+    assert running.gateway.keeper.counts["expired"] == ended
