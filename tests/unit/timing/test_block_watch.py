@@ -60,27 +60,27 @@ def test_a_short_call_has_no_place() -> None:
     assert watch.place_of((time.monotonic(), Sleeper())) == ""
 
 
-def threads() -> int:
-    return sum(each.name == NAME for each in threading.enumerate())
+def threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == NAME}
 
 
 def test_the_thread_runs_as_long_as_somebody_needs_it() -> None:
-    before = threads()
+    before = threads()  # of tests that are over; they end when they look next
     watch = BlockWatch(time.monotonic)
     for user in ("one", "other"):
         watch.enter(user)
-    assert threads() == before + 1
+    assert len(threads() - before) == 1
     watch.leave("one")
     assert not watch._ended.is_set()
     for user in ("other", "other"):
         watch.leave(user)
     assert watch._ended.is_set()
     end = time.monotonic() + PATIENCE
-    while threads() > before and time.monotonic() < end:
+    while threads() - before and time.monotonic() < end:
         time.sleep(0.01)
-    assert threads() == before
+    assert not threads() - before
     watch.enter("one")
-    assert threads() == before + 1
+    assert len(threads() - before) == 1
     watch.leave("one")
 
 
