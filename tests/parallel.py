@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tests.busy import SERVERS
 
@@ -86,6 +87,34 @@ def pytest_collection_finish() -> None:
     """Leave all tests out of what the collector looks at: many of them have it look, again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test on a worker, and tell the main process once that it has passed.
+
+    Six messages would tell of each test: that it begins, what its fixtures, its call and their end came to, that it
+    has ended, and that the worker takes the next one. For a small test that is more work than the test itself. Only of
+    a test that has not passed are all reports sent.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return None
+    for report in worth_telling(runtestprotocol(item, log=False, nextitem=nextitem)):
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+
+
+def worth_telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
+    """Return the report of the call alone if all has passed, with the time of all, and without its keywords.
+
+    These are most of its size, and asked for by nobody.
+    """
+    calls = [report for report in reports if report.when == "call"]
+    if not all(report.passed for report in reports) or not calls:
+        return reports
+    calls[0].duration = sum(report.duration for report in reports)
+    calls[0].keywords = {}
+    return calls
 
 
 def scope(nodeid: str) -> str:

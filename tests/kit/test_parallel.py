@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.parallel import LASTING, LONG, SHARE, import_a_share, mixed, scope
+from tests.parallel import LASTING, LONG, SHARE, import_a_share, mixed, scope, worth_telling
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +54,32 @@ def test_each_worker_imports_a_share_of_the_files(
         config.workerinput = {"workerid": f"gw{number}", "workercount": 2}
     import_a_share(config)
     assert {name.partition(".")[2] for name in sys.modules if name.startswith(f"share{number}.")} == imported
+
+
+def report(when: Any, outcome: Any) -> pytest.TestReport:
+    return pytest.TestReport("x", ("x", 1, "x"), {"x": 1}, outcome, None, when, duration=2.0)
+
+
+def test_one_report_tells_of_a_test_that_has_passed() -> None:
+    [told] = worth_telling([report("setup", "passed"), call := report("call", "passed"), report("teardown", "passed")])
+    assert (told, told.duration, told.keywords) == (call, 6.0, {})
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        {"setup": "failed", "teardown": "passed"},
+        {"setup": "skipped", "teardown": "passed"},
+        {"setup": "passed", "call": "failed", "teardown": "passed"},
+        {"setup": "passed", "call": "skipped", "teardown": "passed"},
+        {"setup": "passed", "call": "passed", "teardown": "failed"},
+        {"setup": "passed", "teardown": "passed"},  # --setup-only
+    ],
+    ids=lambda outcomes: " ".join(outcomes.values()),
+)
+def test_all_reports_tell_of_any_other_test(outcomes: dict[str, str]) -> None:
+    reports = [report(when, outcome) for when, outcome in outcomes.items()]
+    assert worth_telling(reports) == reports
 
 
 def test_what_lasts_is_there() -> None:
