@@ -6,15 +6,20 @@ out only their own entries, and everybody else keeps theirs.
 
 `Bounded` is such a table. `Seldom` allows one log line at a time for each cause and counts those left out in between.
 `Rates` limits how often each cause may do something in a minute. None of them has a clock: the caller passes the time.
+
+`neighbourhood` and `family` say what counts as one cause: an IPv4 address, the /64 of an IPv6 one, a domain with all
+its subdomains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from heapq import heapify, heappop, heappush
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from sys import intern
 from typing import Generic, TypeVar
+
+from gateway.xmpp.ip_addresses import ipv4_inside
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -245,14 +250,10 @@ class Rates:
         return allowed
 
 
-_IPV4_INSIDE = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")
-
-
 def neighbourhood(host: str) -> str:
     """Return what counts as one address: for IPv6 the /64, which is what one customer gets.
 
-    A port that listens on IPv6 and IPv4 at once sees an IPv4 address inside an IPv6 one (RFC 4291 §2.5.5.2), and so
-    does a network that has IPv6 alone (RFC 6052 §2.1). Whole IPv4 is one /64 there, so the IPv4 address counts.
+    An IPv4 address inside an IPv6 one counts as itself (see `xmpp.ip_addresses`), because all of IPv4 is one /64 there.
     """
     if ":" not in host:
         return host
@@ -260,9 +261,7 @@ def neighbourhood(host: str) -> str:
         address = IPv6Address(host.partition("%")[0])
     except ValueError:  # a local socket rather than an IP address
         return host
-    if address in _IPV4_INSIDE[0] or address in _IPV4_INSIDE[1]:
-        return str(IPv4Address(address.packed[12:]))
-    return str(IPv6Network((address, 64), strict=False))
+    return str(ipv4_inside(address) or IPv6Network((address, 64), strict=False))
 
 
 def address_of(endpoint: str) -> str:

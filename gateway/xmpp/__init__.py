@@ -1,3 +1,1 @@
-"""XMPP values: namespaces, addresses, elements, stanzas and errors. It imports only the standard library, idna and
-precis.
-"""
+"""XMPP values: namespaces, addresses, elements, stanzas, errors. Imports only the standard library, idna and precis."""

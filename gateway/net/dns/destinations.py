@@ -15,9 +15,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-IPAddress = IPv4Address | IPv6Address
+from gateway.xmpp.ip_addresses import IPAddress, as_dialled
+
 IPNetwork = IPv4Network | IPv6Network
 
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 §3.2.1.3: never a destination
@@ -74,11 +75,8 @@ class Destinations:
 
 @lru_cache
 def _read(text: str) -> IPAddress:
-    """Return an address; for an IPv4-mapped IPv6 address, the IPv4 address."""
-    address = ip_address(text)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
+    """Return an address as the system dials it."""
+    return as_dialled(ip_address(text))
 
 
 @lru_cache

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.web.http import NOT_FOUND, REQUEST_ENTITY_TOO_LARGE
@@ -22,6 +22,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from gateway.timing.reactor import IReactor
+from gateway.xmpp.ip_addresses import as_dialled
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -150,8 +151,6 @@ def _is_address(name: str) -> bool:
 
 def _is_loopback(host: Any) -> bool:
     try:
-        address = ip_address(host.host)
+        return as_dialled(ip_address(host.host)).is_loopback
     except (AttributeError, ValueError):
         return True  # a Unix socket
-    ipv4 = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # on a socket for IPv4 and IPv6
-    return (ipv4 or address).is_loopback
