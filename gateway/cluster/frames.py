@@ -29,7 +29,8 @@ from gateway.cluster.records import WIRE
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import unescape
 from gateway.xmpp.errors import GatewayError, MalformedAddress, Misuse
-from gateway.xmpp.stanzas import NAMES, AddressedStanza, written_attribute
+from gateway.xmpp.stanzas import NAMES, AddressedStanza
+from gateway.xmpp.start_tags import written_attribute
 
 MOST_FRAME_BYTES = 1 << 20
 """The longest frame that every engine must carry."""

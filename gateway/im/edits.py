@@ -10,7 +10,8 @@ from __future__ import annotations
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element, quote_attribute
 from gateway.xmpp.namespaces import CLIENT
-from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, with_attributes
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza
+from gateway.xmpp.start_tags import with_attributes
 
 _NAMESPACE = f" xmlns='{CLIENT}'".encode()
 

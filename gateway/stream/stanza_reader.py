@@ -14,7 +14,8 @@ from gateway.xmpp.addresses import Address, Respelled, readable_part, with_domai
 from gateway.xmpp.elements import unescape
 from gateway.xmpp.errors import MalformedAddress
 from gateway.xmpp.faults import Fault
-from gateway.xmpp.stanzas import NAMES, TYPES, AddressedStanza, Flaw, Stanza, new_stanza, with_attributes
+from gateway.xmpp.stanzas import NAMES, TYPES, AddressedStanza, Flaw, Stanza, new_stanza
+from gateway.xmpp.start_tags import with_attributes
 
 _ReadAddress = Address | Respelled | MalformedAddress | None
 _NAME = {name.encode(): name for name in NAMES}

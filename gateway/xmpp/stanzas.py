@@ -8,7 +8,6 @@ stanzas that come in, `Stanza.from_element` for those that we make ourselves. Th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.xmpp.addresses import Address, Domain, DomainPair
@@ -18,6 +17,7 @@ from gateway.xmpp.faults import Fault
 from gateway.xmpp.faults import stanza_error as error_of
 from gateway.xmpp.markup import INSIDE_TAG
 from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
+from gateway.xmpp.start_tags import attributes_of, with_attributes
 
 # The namespace of a parsed stanza, the same for every kind of stream.
 CONTENT = CLIENT
@@ -42,9 +42,6 @@ TYPES = {
 
 _CONDITIONS = frozenset(map(str, StanzaCondition))
 _ERROR_TYPES = frozenset({"auth", "cancel", "continue", "modify", "wait"})  # RFC 6120 §8.3.2
-
-_START_TAG_NAME = re.compile(rb"<[^\s/>]+")
-_ATTRIBUTE = re.compile(rb"""[ \t\r\n]+([^\s=/>]+)[ \t\r\n]*=[ \t\r\n]*('[^']*'|"[^"]*")""")
 
 # For text that a parser has found well-formed. Groups: the mark of a closing tag, the mark of an empty element.
 _TAG = re.compile(b"<(/?)" + INSIDE_TAG + b"(/?)>")
@@ -129,7 +126,7 @@ class Stanza:
 
     def head(self) -> bytes:
         """The bytes of the stanza that an error about it needs: addresses and id, as they are written."""
-        kept = [b" %b=%b" % each for each in _attributes(self.raw) if each[0] in (b"to", b"from", b"id")]
+        kept = [b" %b=%b" % each for each in attributes_of(self.raw) if each[0] in (b"to", b"from", b"id")]
         return b"<%b%b/>" % (self.name.encode(), b"".join(kept))
 
     @property
@@ -288,40 +285,6 @@ def restored(name: str, raw: bytes) -> AddressedStanza:
     return AddressedStanza(name, raw, to, from_, element.get("type"), element.get("id"))
 
 
-def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
-    """Return the bytes of an element with these unprefixed attributes set on its start tag."""
-    position = _behind_name(raw)
-    kept = [raw[:position]]
-    while attribute := _ATTRIBUTE.match(raw, position):
-        if attribute[1] not in changes:
-            kept.append(attribute[0])
-        position = attribute.end()
-    kept.extend(b" %b=%b" % (name, quote_attribute(value).encode()) for name, value in changes.items())
-    kept.append(raw[position:])
-    return b"".join(kept)
-
-
-def written_attribute(raw: bytes, name: bytes) -> bytes | None:
-    """Return an unprefixed attribute of an element's start tag as it is written, quotes included; None without it."""
-    return next((value for each, value in _attributes(raw) if each == name), None)
-
-
-def _behind_name(raw: bytes) -> int:
-    """Return the position behind the name of an element."""
-    name = _START_TAG_NAME.match(raw)
-    if name is None:
-        raise Misuse(f"no start tag: {raw[:20]!r}")
-    return name.end()
-
-
-def _attributes(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the attributes of an element's start tag, with their values as written, in their quotes."""
-    position = _behind_name(raw)
-    while attribute := _ATTRIBUTE.match(raw, position):
-        yield attribute[1], attribute[2]
-        position = attribute.end()
-
-
 def _count_children(iq: bytes) -> int:
     """Count the elements directly in an iq, without building them: a single one is recognised at once."""
     first = _FIRST_CHILD.match(iq)
@@ -383,7 +346,7 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
 
 def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address) -> AddressedStanza:
     """Return a stanza of type error about another one."""
-    written = dict(_attributes(stanza.raw)) if stanza.raw else {}
+    written = dict(attributes_of(stanza.raw)) if stanza.raw else {}
     name = stanza.name.encode()
     pieces = [b"<%b type='error'" % name]
     for attribute, address, echoed, source in (

@@ -51,10 +51,10 @@ OURS = {
 PASSED = {
     "outbox.delay._NAME",
     "xmpp.elements._REFERENCE",
-    "xmpp.stanzas._ATTRIBUTE",
+    "xmpp.start_tags._ATTRIBUTE",
     "xmpp.stanzas._CDATA",
     "xmpp.stanzas._FIRST_CHILD",
-    "xmpp.stanzas._START_TAG_NAME",
+    "xmpp.start_tags._START_TAG_NAME",
     "xmpp.stanzas._TAG",
     "stream.codec._END_TAG",
     "stream.codec._STANZA_TAG",
