@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.cluster.crossing import Batch, Crossings
+from gateway.cluster.crossing import Crossings
 from gateway.cluster.directory import ClusterDirectory
 from gateway.cluster.frames import AddressReader
 from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lease import Life
 from gateway.cluster.membership import Membership
+from gateway.cluster.open_lane import Batch
 from gateway.cluster.records import Entry
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import AddressedStanza

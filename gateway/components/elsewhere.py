@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
-from gateway.cluster.crossing import OpenLane
+from gateway.cluster.open_lane import OpenLane
 from gateway.components.slots import WithoutConnection
 from gateway.routing.outflow import Lately
 from gateway.timing.waiters import Waiters

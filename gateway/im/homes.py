@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.bounds.tables import family
-from gateway.cluster.crossing import OpenLane
 from gateway.cluster.node import ClusterNode
+from gateway.cluster.open_lane import OpenLane
 from gateway.cluster.shards import shard_of
 from gateway.routing.interfaces import IRouter
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace

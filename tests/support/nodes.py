@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.cluster.alone import Alone, Hub
-from gateway.cluster.crossing import OpenLane
 from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lease import Life
 from gateway.cluster.node import ClusterNode
+from gateway.cluster.open_lane import OpenLane
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import AddressedStanza
 

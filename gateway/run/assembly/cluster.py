@@ -17,10 +17,11 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from gateway.cluster.askers import AnswersLane, ClusterQuestions
-from gateway.cluster.crossing import Batch, NotAnswered
+from gateway.cluster.crossing import NotAnswered
 from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lease import Life
 from gateway.cluster.node import ClusterNode
+from gateway.cluster.open_lane import Batch
 from gateway.cluster.shards import SHARDS, shard_of
 from gateway.components.elsewhere import ElsewhereSession
 from gateway.components.route import ComponentRoute
