@@ -2,6 +2,7 @@
 
 route_table.py        the routes, one for each pair of domains
 route.py              RemoteRoute: waits for a stream, keeps or bounces what waits, writes the rest
+unanswered.py         requests whose stream ended before the answers came
 crowded.py            the route of pairs beyond the limit
 backoff.py            when a domain may be tried again                             RFC 6120 §3.3
 delivery.py           from any failure to the stanza error for the sender          RFC 6120 §8.3.3

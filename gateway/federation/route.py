@@ -11,7 +11,7 @@ It has one disposition at a time; the last two occur only with an outbox, in whi
 When opening fails, everything that waits in memory is bounced once, in order, and the route is idle, or waiting. When
 the stream breaks, the stanzas that were not acknowledged (XEP-0198) are sent again before those that wait: from the
 outbox if they are kept, else from memory. A notice names what a stream without acknowledgements may have lost. Requests
-that were written have some time to be answered on another stream, then they get an error.
+whose stream ended are left to `unanswered`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Wait
-from gateway.federation.broken_streams import RESUME_SECONDS
 from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed, Headway, StreamEnd
 from gateway.federation.session import ServerSession, StreamUser
+from gateway.federation.unanswered import UnansweredRequests
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
 from gateway.outbox.backlog import KeptBacklog
@@ -38,7 +38,6 @@ from gateway.outbox.settlement import Proof
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
-from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.stream.sessions import PeerReading
 from gateway.timing.timers import Timers
@@ -110,7 +109,9 @@ class RemoteRoute:
         self._timers = Timers(clock)
         self._careful_for = 0  # returned stanzas, which the next managed stream sends one by one
         self._suspect: AddressedStanza | None = None  # the stanza that came back alone
-        self._unanswered: frozenset[RequestKey] = frozenset()  # sent on a stream that has ended
+        self._unanswered = UnansweredRequests(
+            pair, router, clock, seconds=lambda: self.terms.answer_seconds, over=self._leave_when_at_rest
+        )
         self._keeper = keeper
         self._backlog = KeptBacklog(pair, keeper, self) if keeper is not None else None
         if keeper is not None:
@@ -402,8 +403,8 @@ class RemoteRoute:
     @property
     def only_waits(self) -> bool:
         """Return whether the route does nothing but wait for the next attempt, with all that it has on the disk."""
-        is_waiting = self.disposition is Disposition.WAITING and not len(self.outflow) and not self._unanswered
-        is_busy = any(name in self._timers for name in ("doubt", "answers", "flush"))
+        is_waiting = self.disposition is Disposition.WAITING and not len(self.outflow)
+        is_busy = self._unanswered.is_waiting or "flush" in self._timers
         return is_waiting and not is_busy and self._backlog is not None and self._backlog.is_as_on_disk
 
     def put_aside(self) -> None:
@@ -514,11 +515,7 @@ class RemoteRoute:
         else:
             self.disposition = Disposition.SENDING
         self.outflow.is_diverted = self.disposition is Disposition.CATCHING_UP
-        if session.was_resumed:  # the other side has forgotten nothing, and will answer
-            self._timers.stop("doubt", "answers")
-            self._unanswered = frozenset()
-        elif "doubt" in self._timers:
-            self._await_answers()
+        self._unanswered.stream_opened(resumed=session.was_resumed)
         if self._careful_for and session.is_managed:
             session.be_careful(self._careful_for)
         self._careful_for = 0
@@ -592,13 +589,7 @@ class RemoteRoute:
             first = self._keep_rest(end, self._backlog)
         if end.reading is PeerReading.STALLED:
             self._bounce_waiting(DeliveryFailed(end.reason))
-        self._answer_unanswered()
-        self._unanswered = self._router.requests.waiting(self.pair)
-        if end.resuming:  # stanzas that may be sent again are not answered before that is known
-            self._timers.stop("answers")
-            self._timers.start("doubt", RESUME_SECONDS, self._await_answers)
-        else:
-            self._await_answers()
+        self._unanswered.stream_ended(resuming=end.resuming)
         if end.blamed is not None and end.blamed.pair == self.pair:
             text = f"the server of {self.pair.target} does not accept it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
@@ -636,7 +627,7 @@ class RemoteRoute:
         requests = [stanza for stanza in stanzas if stanza.is_request]
         for request in requests:  # it will be registered again
             self._router.requests.answered(self.pair, _mirrored(request))
-        self._unanswered &= self._router.requests.waiting(self.pair)
+        self._unanswered.sent_again()
         following = [number for number, stanza in enumerate(stanzas, 1) if not self._is_to_be_kept(stanza)]
         was_alone = len(stanzas) == len(first) == 1
         first = self._without_blamed(first, was_alone=was_alone)
@@ -668,24 +659,9 @@ class RemoteRoute:
         self._router.flush()
         return ()
 
-    def _await_answers(self) -> None:
-        self._timers.stop("doubt")
-        self._timers.start("answers", self.terms.answer_seconds, self._give_up_answers)
-
-    def _give_up_answers(self) -> None:
-        self._answer_unanswered()
-        self._leave_when_at_rest()
-
-    def _answer_unanswered(self) -> None:
-        """Answer requests of a stream that ended which no other stream has answered by now."""
-        unanswered, self._unanswered = self._unanswered, frozenset()
-        if unanswered:
-            failed = DeliveryFailed("the stream ended before an answer came")
-            self._router.abandon(self.pair, failed.stanza_error(self.pair.target), unanswered)
-            self._router.flush()
-
     def _leave_when_at_rest(self) -> None:
-        if self.disposition is Disposition.IDLE and not self._timers and not self._has_kept:
+        is_busy = self._timers or self._unanswered.is_waiting or self._has_kept
+        if self.disposition is Disposition.IDLE and not is_busy:
             self._at_rest(self)
 
     def reopen(self) -> None:
@@ -702,8 +678,7 @@ class RemoteRoute:
             return
         if self._opening is not None:
             self._opening.cancel()
-        self._timers.stop("doubt", "answers")
-        self._answer_unanswered()
+        self._unanswered.give_up()
         self._failed(DeliveryFailed(why))
 
 
