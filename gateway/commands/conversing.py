@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThread
 from gateway.config.advice import identities_of
 from gateway.config.settings import Settings
 from gateway.findings.facts import PeerAnswer, SeenConversation, SeenRequest
-from gateway.inspection.visits import purposes
+from gateway.inspection.certificate_facts import purposes
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.notices.attempts.records import AttemptStep
 from gateway.operations.control.client import PATIENCE, NotDone, NotRunning, ask

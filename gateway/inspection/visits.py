@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.protocol import Protocol
@@ -22,19 +20,17 @@ from gateway.features.starttls import StartTLS
 from gateway.findings.facts import (
     PeerAnswer,
     Reached,
-    SeenCertificate,
     SeenEndpoint,
     SeenStream,
     SeenTLS,
     STARTTLSOffer,
 )
+from gateway.inspection.certificate_facts import MOST_TOLD, certificate_seen
 from gateway.inspection.looking import STRANGER, FeaturesSeen, Looking, QuestionAnswered
 from gateway.inspection.tls import examining
-from gateway.net.certificates.certificate_names import CertificateNames, shown
+from gateway.net.certificates.certificate_names import shown
 from gateway.net.certificates.certificate_paths import UNREADABLE
-from gateway.net.certificates.dane import judge_by_tlsa
-from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.trust_store import extension_of
+from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, dial
 from gateway.net.dns.targets import Target
@@ -60,7 +56,6 @@ CONNECT_SECONDS = 4.0
 NEGOTIATE_SECONDS = 10.0
 ANSWER_SECONDS = 4.0  # for a question about dialback
 MANY_SECONDS = 10.0  # for all answers about many pairs
-MOST_TOLD = 300  # characters
 MOST_FEATURES = 40
 _TERMS = Terms(require_tls=False, bidirectional=False, managed=False)
 _NO_ROUTE = ("Network is unreachable", "Cannot assign requested address", "Address family not supported")
@@ -158,81 +153,13 @@ class ServerVisitor:
             began = place.tls == "direct" or stream.starttls in (STARTTLSOffer.OPTIONAL, STARTTLSOffer.REQUIRED)
             problem = session.reason or "the handshake did not end in time"
             return replace(seen, stream=stream, problem=shown(problem, MOST_TOLD) if began else "")
-        tls = session.secured.tls
+        tls, verdict = session.secured.tls, session.secured.certificate
         return replace(
             seen,
             stream=stream,
             secured=SeenTLS(version=tls.version, cipher=tls.cipher, alpn=tls.alpn or ""),
-            certificate=self._certificate(session, place.tlsa),
+            certificate=certificate_seen(verdict, session.chain, self._domain, place.tlsa, trust=self._judge.trust),
         )
-
-    def _certificate(self, session: _VisitSession, tlsa: TLSASet | None) -> SeenCertificate:
-        """Return the certificate as a fact, judged by the authorities of this machine."""
-        assert session.secured is not None
-        verdict, chain, moment = session.secured.certificate, session.chain, datetime.now(UTC)
-        if not isinstance(verdict, CertificateVerdict) or not chain:
-            reason = str(verdict.reason) if isinstance(verdict, CertificateVerdict) else "absent"
-            problem = verdict.problem if isinstance(verdict, CertificateVerdict) else "no certificate was presented"
-            return SeenCertificate(reason=reason, problem=shown(problem, MOST_TOLD))
-        said = judge_by_tlsa(self._domain, chain, tlsa, trust=self._judge.trust, moment=moment) if tlsa else None
-        dane = ""
-        if said is not None:
-            proves = not said.problem and (verdict.valid or not said.needs_path)
-            dane = "match" if proves else said.problem or verdict.problem
-        return as_fact(verdict, chain, self._domain, moment, dane=shown(dane, MOST_TOLD))
-
-
-def as_fact(
-    verdict: CertificateVerdict,
-    chain: tuple[x509.Certificate, ...],
-    domain: Domain,
-    moment: datetime,
-    *,
-    dane: str = "",
-) -> SeenCertificate:
-    """Return the verdict on a chain as a fact."""
-    end = verdict.not_after
-    return SeenCertificate(
-        reason=str(verdict.reason),
-        problem=shown(verdict.problem, MOST_TOLD),
-        names=shown(str(verdict.names), MOST_TOLD) if end is not None else "",
-        names_domain=_names_domain(chain[0], domain),
-        not_before=f"{verdict.not_before:%Y-%m-%d}" if verdict.not_before is not None else "",
-        not_after=f"{end:%Y-%m-%d}" if end is not None else "",
-        days_left=(end - moment).days if end is not None else 0,
-        issuer=shown(verdict.issuer, MOST_TOLD),
-        key=verdict.key,
-        sent=len(chain),
-        ends_in_root=_is_root(chain[-1]),
-        purposes=purposes(chain[0]),
-        dane=dane,
-    )
-
-
-def _names_domain(leaf: x509.Certificate, domain: Domain) -> bool:
-    try:
-        return CertificateNames.of(leaf).prove(domain)
-    except UNREADABLE:
-        return False
-
-
-def _is_root(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.subject == certificate.issuer
-    except UNREADABLE:
-        return False
-
-
-def purposes(leaf: x509.Certificate) -> str:
-    """Return for which sides of TLS a certificate is: "server", "client", "server client"; empty if for any."""
-    try:
-        usage = extension_of(leaf, x509.ExtendedKeyUsage)
-    except UNREADABLE:
-        return ""
-    if usage is None or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
-        return ""
-    known = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
-    return " ".join(word for usage_id, word in known.items() if usage_id in usage)
 
 
 def _target(place: VisitedPlace) -> Target:
