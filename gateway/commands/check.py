@@ -16,8 +16,8 @@ from typing import Any
 from gateway.commands import renewed
 from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.databases import DatabaseCheck, check_databases
+from gateway.commands.exit_statuses import DONE, NOT_DONE
 from gateway.commands.service_user import become_service_user
-from gateway.commands.steering import DONE, NOT_DONE
 from gateway.commands.world import check_world
 from gateway.config import Mistakes, load
 from gateway.config.advice import identities_of, warnings

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 
 from gateway.commands.configuration import add_config, read_config
+from gateway.commands.exit_statuses import DONE, NOT_DONE
 from gateway.commands.identities import domain_argument, identity_of
-from gateway.commands.steering import DONE, NOT_DONE
 from gateway.config.settings import Settings
 from gateway.net.certificates.dane import association
 from gateway.net.dns.tlsa import Matching, Selector, Usage, tlsa_name

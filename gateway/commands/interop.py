@@ -23,8 +23,8 @@ from twisted.internet.defer import Deferred, TimeoutError
 
 from gateway.commands.configuration import add_config, has_config, read_config
 from gateway.commands.conversing import converse
+from gateway.commands.exit_statuses import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.inspecting import inspector_for
-from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import WIDTH
 from gateway.config.settings import DNSSettings, Settings, TLSSettings
 from gateway.findings.facts import SeenDomain

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from gateway.commands.configuration import add_config, has_config, read_config
-from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
+from gateway.commands.exit_statuses import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.config.settings import DNSSettings, TLSSettings
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gateway.commands import COMMANDS, command_line
-from gateway.commands.steering import MEANINGS
+from gateway.commands.exit_statuses import MEANINGS
 from gateway.config import reference
 from gateway.config.place import USUAL
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from gateway.commands.configuration import add_config, config_of
-from gateway.commands.steering import DONE, NOT_DONE, NOT_RUNNING, SOMETHING_IS_WRONG, state_folder
+from gateway.commands.exit_statuses import DONE, NOT_DONE, NOT_RUNNING, SOMETHING_IS_WRONG
+from gateway.commands.steering import state_folder
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask, is_running
 from gateway.xmpp.errors import GatewayError

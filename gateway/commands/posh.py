@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from gateway.commands.configuration import add_config, read_config
+from gateway.commands.exit_statuses import DONE, NOT_DONE
 from gateway.commands.identities import domain_argument, identity_of
-from gateway.commands.steering import DONE, NOT_DONE
 from gateway.net.certificates.posh import LONGEST_SECONDS, make_document, posh_url
 
 

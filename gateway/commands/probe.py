@@ -20,8 +20,8 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from gateway.commands.configuration import add_config, config_of, has_config, read_config
+from gateway.commands.exit_statuses import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.service_user import become_service_user
-from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import attempt, step
 from gateway.config.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
 from gateway.federation.delivery import DeliveryFailed

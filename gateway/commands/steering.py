@@ -1,7 +1,7 @@
 """The commands that query or control the running service, from `status` to `reload`.
 
 They differ in the request, in how the answer is printed, and in what counts as success, so each is a row of the table
-STEERING at the end. MEANINGS has the exit statuses of all commands, for monitors and scripts.
+STEERING at the end. Long answers have modules of their own: `status`, `peers`, `queues`, `explain`.
 """
 
 from __future__ import annotations
@@ -9,33 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.commands import explain, status
+from gateway.commands import explain, peers, queues, status
 from gateway.commands.configuration import add_config, config_of
+from gateway.commands.exit_statuses import DONE, NOT_DONE, NOT_RUNNING, SOMETHING_IS_WRONG
 from gateway.commands.screen import Screen, Tint
-from gateway.commands.telling import clock, duration, fitted, table
-from gateway.notices.attempts.proofs import in_words
+from gateway.commands.telling import clock, table
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask
 from gateway.operations.log import harmless
-
-DONE = 0
-NOT_DONE = 1
-NOT_RUNNING = 3
-SOMETHING_IS_WRONG = 4
-MEANINGS = {
-    DONE: "success: all is well, or the command was carried out",
-    NOT_DONE: "the command could not be carried out, or the configuration has mistakes",
-    2: "the command line is wrong",
-    NOT_RUNNING: "the service is not running",
-    SOMETHING_IS_WRONG: "something is wrong, or an attempt failed: the output says what",
-}
 
 CommandResult = Any  # the answer of the service, read from JSON
 JSON_SCHEMA = 1
@@ -140,9 +127,7 @@ class Queues(Steering):
 
     def _kept(self, arguments: argparse.Namespace) -> int:
         """Show the kept stanzas of all domains."""
-        return Steering(name="waiting", render=waiting, is_well=lambda answer: answer["condition"] == "ready").run(
-            arguments
-        )
+        return Steering(name="waiting", render=queues.waiting, is_well=queues.is_ready).run(arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,137 +218,6 @@ def _complain(problem: object, status: int) -> int:
     return status
 
 
-def peers(
-    answer: list[Mapping[str, Any]], screen: Screen, *, wide: bool = False, failing: bool = False
-) -> Iterator[str]:
-    """Yield a table of other domains and the state of federation with each, those in trouble first.
-
-    `wide` shows all columns; `failing` only domains that cannot be reached, with the reasons in full.
-    """
-    none = "no other domain has been seen since the service started"
-    if failing:
-        none = "every other domain can be reached"
-    now = time.time()
-    is_cluster = any("node" in peer for peer in answer)
-    if wide:
-        columns = [*_PEER_COLUMNS, *(["node"] if is_cluster else [])]
-        yield from table(columns, ([*_peer_row(each), *_node_of(each)] for each in answer), none)
-        return
-    rows = (
-        [
-            peer["domain"],
-            peer["state"],
-            *_node_of(peer),
-            duration(now - peer["since"]) if peer["since"] else "",
-            (peer["queued"] or "") if not peer["oldest"] else f"{peer['queued']}, {duration(peer['oldest'])}",
-            _what_is_wrong(peer),
-        ]
-        for peer in sorted(answer, key=_by_trouble)
-    )
-    headings = ["domain", "state", *(["node"] if is_cluster else []), "for", "waiting", "what is wrong (whose side)"]
-    yield from fitted(screen, headings, rows, none, lambda cells: _TINTS.get(cells[1]), folds=failing)
-
-
-_PEER_COLUMNS = ["domain", "state", "since", "in", "out", "waiting", "oldest", "they to us", "we to them"]
-_PEER_COLUMNS += ["verdict", "next try", "what happened"]
-_TINTS = {"failing": Tint.BAD, "opening": Tint.DOUBTFUL, "quiet": Tint.FAINT, "turned-away": Tint.FAINT}
-_ORDER = ("failing", "opening", "connected", "quiet", "turned-away")
-
-
-def _what_is_wrong(peer: Mapping[str, Any]) -> str:
-    if peer["state"] != "failing":
-        return str(peer["certificate_fault"])
-    side = status.whose_side(peer["verdict"])
-    return f"{peer['told']} ({side})" if side else str(peer["told"])
-
-
-def _by_trouble(peer: Mapping[str, Any]) -> tuple[int, int, str]:
-    state = peer["state"]
-    return _ORDER.index(state) if state in _ORDER else len(_ORDER), -peer["queued"], peer["domain"]
-
-
-def _peer_row(peer: Mapping[str, Any]) -> list[object]:
-    return [
-        peer["domain"],
-        peer["state"],
-        clock(peer["since"]) if peer["since"] else "",
-        peer["streams_in"],
-        peer["streams_out"],
-        peer["queued"],
-        duration(peer["oldest"]) if peer["oldest"] else "",
-        in_words(peer["they_to_us"]),
-        in_words(peer["we_to_them"]),
-        peer["verdict"],
-        _in(peer["retry_in"]),
-        peer["told"],
-    ]
-
-
-def _node_of(row: Mapping[str, Any]) -> list[object]:
-    """Return the node of a row, where the gateway is one of several."""
-    return [row["node"]] if "node" in row else []
-
-
-def none_fails(answer: list[Mapping[str, Any]]) -> bool:
-    """Return whether every domain that we know can be reached."""
-    return not any(peer["state"] == "failing" for peer in answer)
-
-
-def queues(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
-    """Yield a table of the routes to other domains and the stanzas that wait on each."""
-    rows = (
-        [
-            queue["sender"],
-            queue["target"],
-            queue["disposition"],
-            queue["stanzas"],
-            queue["sent"],
-            _in(queue["retry_in"]),
-            *_node_of(queue),
-        ]
-        for queue in answer
-    )
-    headings = ["from", "to", "now", "waiting", "sent", "next try", *(["node"] if any(map(_node_of, answer)) else [])]
-    return table(headings, rows, "no stanza is waiting, and none was sent")
-
-
-def waiting(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
-    """Yield the kept stanzas of each domain by age in minutes, as Postfix' qshape shows them."""
-    ages = [f"{bound // 60}" for bound in answer["ages"]]
-    headings = ["kept for", "all", "KiB", *(f"<{age}" for age in ages), f"{ages[-1]}+ min", "state"]
-    rows = (
-        [
-            each["domain"],
-            each["stanzas"],
-            each["bytes"] // 1024,
-            *each["ages"],
-            "held" if each["is_held"] else "waiting",
-        ]
-        for each in answer["domains"]
-    )
-    if answer["condition"] != "ready":
-        yield f"OUTBOX {answer['condition']}: {answer['sentence']}; {answer['remedy']}"
-    yield from table(headings, rows, "nothing is kept in the outbox")
-    if empty := sorted({*answer["held"]} - {each["domain"] for each in answer["domains"]}):
-        yield f"held, with nothing waiting: {', '.join(empty)}"
-
-
-def show(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
-    """Yield what is kept for one domain."""
-    yield f"{answer['domain']}{': held by an operator' if answer['is_held'] else ''}"
-    rows = ([each["pair"][0], each["stanzas"], each["bytes"], clock(each["oldest"])] for each in answer["pairs"])
-    yield from table(["from", "waiting", "bytes", "oldest"], rows, "nothing is kept")
-    if (failing := answer["failing"]) is not None:
-        times = counted(failing["failures"], "attempt")
-        yield f"{times} failed since {clock(failing['since'])}; the last: {failing['reason']}"
-    for each in answer["aside"]:
-        yield f"set aside: {each['bytes']} bytes from {each['sender']}, {clock(each['accepted'])}: {each['reason']}"
-        if "raw" in each:
-            yield f"  {each['raw']}"
-    for each in answer["stanzas"]:
-        yield f"{clock(each['accepted'])} from {each['sender']}: {each['raw']}"
-
-
 def _done(what: str) -> Render:
     def render(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         yield f"{answer['domain']}: {counted(answer['stanzas'], 'stanza')} {what}"
@@ -445,12 +299,8 @@ def _held(what: str) -> Render:
     return render
 
 
-def _in(seconds: float | None) -> str:
-    return f"in {duration(seconds)}" if seconds else ""
-
-
 ACTIONS: Mapping[str, Render] = {
-    "show": show,
+    "show": queues.show,
     "retry": retry,
     "hold": _done("held until it is released"),
     "release": _done("released"),
@@ -477,15 +327,15 @@ STEERING = {
         ),
         Peers(
             name="peers",
-            render=peers,
-            is_well=none_fails,
+            render=peers.render,
+            is_well=peers.is_well,
             flags={
                 "failing": "only domains that cannot be reached, and why",
                 "wide": "show every column, however wide",
             },
         ),
         StateCommand(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
-        Queues(name="queues", render=queues),
+        Queues(name="queues", render=queues.render),
         Held(name="held", render=held),
         Announce(name="announce", render=announce),
         Steering(name="close", render=close, takes_domain=True),

@@ -56,6 +56,16 @@ def fitted(
         yield from (screen.tinted(" " * start + more, colour) for more in last[1:])
 
 
+def node_of(row: Mapping[str, Any]) -> list[object]:
+    """Return the node of a row, where the gateway is one of several."""
+    return [row["node"]] if "node" in row else []
+
+
+def next_try(seconds: float | None) -> str:
+    """Return when a domain is tried again; empty if no time is set."""
+    return f"in {duration(seconds)}" if seconds else ""
+
+
 def section(title: str, lines: Iterable[str]) -> Iterator[str]:
     """Yield lines under a title, with an empty line before it."""
     yield ""

@@ -16,8 +16,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from gateway.commands.exit_statuses import DONE, SOMETHING_IS_WRONG
 from gateway.commands.inspecting import inspector_for
-from gateway.commands.steering import DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import WIDTH
 from gateway.config.advice import identities_of
 from gateway.config.settings import ImDomain, Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands import COMMANDS, manual
-from gateway.commands.steering import MEANINGS
+from gateway.commands.exit_statuses import MEANINGS
 from gateway.notices.attempts import reference
 from tests.docs.draw import drawing, edges, reduced
 from tests.test_architecture import FOLDERS

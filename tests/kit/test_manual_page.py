@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands import COMMANDS, command_line, manual
-from gateway.commands.steering import MEANINGS
+from gateway.commands.exit_statuses import MEANINGS
 from gateway.config.reference import sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "man" / "xmpp-gateway.1"
