@@ -24,7 +24,7 @@ from gateway.commands.exit_statuses import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.service_user import become_service_user
 from gateway.commands.telling import attempt, step
 from gateway.config.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.notices.attempts.records import Attempt, AttemptUnderWay
 from gateway.notices.attempts.verdicts import Verdict

@@ -5,11 +5,12 @@ route.py              RemoteRoute: waits for a stream, keeps or bounces what wai
 unanswered.py         requests whose stream ended before the answers came
 crowded.py            the route of pairs beyond the limit
 backoff.py            when a domain may be tried again                             RFC 6120 §3.3
-delivery.py           from any failure to the stanza error for the sender          RFC 6120 §8.3.3
+delivery_failures.py  from any failure to the stanza error for the sender          RFC 6120 §8.3.3
 streams.py            which stream a pair gets: a proved one, an open one, a new one
 session.py            the common part of all streams between servers
 inbound.py            a stream that another server opened
 outbound.py           a stream that we opened
+stream_end.py         how a stream ended, for the routes that used it
 life.py               the life of a session, as a table
 admission.py          from a stream to the router: is the sender proved?           RFC 6120 §8.1
 verification.py       asking the authoritative server about a dialback key         XEP-0220 §2.1

@@ -18,7 +18,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gateway.federation.delivery import DeliveryFailed, by_pair
+from gateway.federation.delivery_failures import DeliveryFailed
+from gateway.federation.stream_end import by_pair
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.facts import Resumable, Role
 from gateway.timing.waiters import Waiters

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.features.stream_management import REQUEST
-from gateway.federation.delivery import Headway
+from gateway.federation.stream_end import Headway
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.stanzas import AddressedStanza

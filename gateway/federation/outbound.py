@@ -20,7 +20,7 @@ from gateway.features.stream_management import (
     StreamResumed,
 )
 from gateway.federation.broken_streams import BrokenStream
-from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
+from gateway.federation.delivery_failures import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
 from gateway.notices.attempts.records import StreamLog

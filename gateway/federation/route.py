@@ -25,8 +25,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Wait
-from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed, Headway, StreamEnd
+from gateway.federation.delivery_failures import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed
 from gateway.federation.session import ServerSession, StreamUser
+from gateway.federation.stream_end import Headway, StreamEnd
 from gateway.federation.unanswered import UnansweredRequests
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch

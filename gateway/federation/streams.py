@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from gateway.federation.backoff import Backoff
 from gateway.federation.broken_streams import BrokenStream, BrokenStreams, Unsafe
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.session import ServerSession
 from gateway.federation.verification import Asker, QuestionPlaces, unanswered

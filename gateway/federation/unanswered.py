@@ -20,7 +20,7 @@ from enum import StrEnum
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.federation.broken_streams import RESUME_SECONDS
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.stream.lives import after

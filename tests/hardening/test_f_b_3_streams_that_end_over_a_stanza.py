@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.federation.delivery import Headway, StreamEnd
+from gateway.federation.stream_end import Headway, StreamEnd
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.stanzas import Stanza
 from tests.interop.clients import attached

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.names import dns
 
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.federation.streams import OutboundStreams
 from gateway.federation.verification import Asker, QuestionPlaces
 from gateway.net.dns.answers import DNSAnswer, DNSQuestion, LookupOutcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, Told, combined
+from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, Told, combined
 from tests.hardening.refusals import start_gateway
 from tests.interop.clients import Stanza, attached, condition
 from tests.interop.fixtures import Starter

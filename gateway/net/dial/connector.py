@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.federation.broken_streams import BrokenStream
-from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, combined, failure_of
+from gateway.federation.delivery_failures import TOO_BUSY, DeliveryFailed, combined, failure_of
 from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers

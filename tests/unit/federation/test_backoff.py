@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.xmpp.addresses import Domain, DomainPair
 
 WAITS = Waits(first=10, longest=100)

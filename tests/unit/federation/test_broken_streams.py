@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.federation.broken_streams import ATTEMPT_SECONDS, PAUSES, RESUME_SECONDS, BrokenStream, BrokenStreams
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.facts import Resumable, Role
 from gateway.xmpp.addresses import Domain, DomainPair

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING
+from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, UNWILLING
 from gateway.federation.route import RemoteRoute, RouteTerms
 from gateway.outbox.backlog_owner import KeepTerms
 from gateway.outbox.conditions import Condition

@@ -24,11 +24,11 @@ from gateway.features.stream_management import (
     StreamResumed,
 )
 from gateway.federation.broken_streams import BrokenStream, BrokenStreams
-from gateway.federation.delivery import StreamEnd
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, StreamUser
+from gateway.federation.stream_end import StreamEnd
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Management, Means, Role, ServerFacts, Terms

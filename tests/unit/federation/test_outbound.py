@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError
 
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.notices.attempts.records import Direction
 from gateway.notices.notices import StanzaBounced

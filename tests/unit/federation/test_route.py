@@ -14,9 +14,10 @@ from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.broken_streams import RESUME_SECONDS
-from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
+from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, Told
 from gateway.federation.route import RemoteRoute, RouteTerms
 from gateway.federation.session import StreamUser
+from gateway.federation.stream_end import StreamEnd
 from gateway.notices.notices import MaybeLost, Notice, TooMuch
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IRoute

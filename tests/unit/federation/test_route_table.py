@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.federation.delivery import OUT_OF_REACH, DeliveryFailed
+from gateway.federation.delivery_failures import OUT_OF_REACH, DeliveryFailed
 from gateway.federation.route import RemoteRoute
 from gateway.federation.route_table import RouteTable
 from gateway.outbox.keeper import Keeper

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
+from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
 from gateway.federation.streams import FURTHER_PAIR_SECONDS, OutboundStreams
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.federation.delivery import DeliveryFailed, by_pair, failure_of
+from gateway.federation.delivery_failures import DeliveryFailed, failure_of
+from gateway.federation.stream_end import by_pair
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition
