@@ -17,14 +17,14 @@ outbound.py        stanzas from a client                       RFC 6120 §8.1.2,
 subscriptions.py   the state tables of appendix A
 relations.py       their effect on roster items and requests
 subscribing.py     presence that manages subscriptions         §3
-contacts.py        the roster service: get, set and push       §2
-roster.py          roster items, read and written as XML       §2.1, §2.3.3
+roster.py          RosterService: get, set and push            §2
+roster_elements.py roster items, read and written as XML       §2.1, §2.3.3
 presence.py        showing that a resource is available        §4
 probes.py          answering those who ask                     §4.3.2
 throttle.py        limiting the rate of updates
 
 services.py        requests that the server answers for an account
-about.py           XEP-0030, XEP-0199, and remains of RFC 3921
+discovery.py       XEP-0030, XEP-0199, and remains of RFC 3921
 documents.py       XEP-0049, XEP-0054
 blocking.py        XEP-0191; blocklist.py: the senders that an address matches
 carbons.py         XEP-0280

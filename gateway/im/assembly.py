@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.im import about, carbons
+from gateway.im import carbons, discovery
 from gateway.im.account import Resource
 from gateway.im.blocking import Blocking
-from gateway.im.contacts import Contacts
 from gateway.im.delegated import Delegation
 from gateway.im.documents import Documents
 from gateway.im.inbound import Inbound
@@ -19,6 +18,7 @@ from gateway.im.outbound import Outbound
 from gateway.im.presence import Presences
 from gateway.im.privileged import PrivilegedAccess, PrivilegedEntities
 from gateway.im.probes import Probes
+from gateway.im.roster import RosterService
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
 from gateway.im.work import AccountJob
@@ -85,18 +85,18 @@ def assemble(
     presences = Presences(
         router=router, addresses=addresses, limits=limits, arrived=arrived, later=later, show=privileged.show
     )
-    contacts = Contacts(
+    roster = RosterService(
         router=router, store=store, presences=presences, limits=limits, tokens=tokens, entities=entities
     )
-    subscribing = Subscribing(router=router, store=store, presences=presences, contacts=contacts, addresses=addresses)
+    subscribing = Subscribing(router=router, store=store, presences=presences, roster=roster, addresses=addresses)
     blocking = Blocking(store=store, presences=presences, addresses=addresses, limits=limits, tokens=tokens)
     offline = Offline(store, domain, now)
     table = {
-        **contacts.services,
+        **roster.services,
         **blocking.services,
         **carbons.SERVICES,
         **Documents(store).services,
-        **about.services(FEATURES, partial(delegation.announced, of_account=True)),
+        **discovery.services(FEATURES, partial(delegation.announced, of_account=True)),
         **privileged.services,
     }
     services = Services(router, store, delegation, table)

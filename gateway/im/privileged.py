@@ -1,6 +1,6 @@
 """Privileged entities: components that act for the accounts of a domain (XEP-0356).
 
-    roster      `contacts` lets them read and write rosters, and sends them every change
+    roster      `roster` lets them read and write rosters, and sends them every change
     message     a message that they wrap is sent as if one of the account's clients had sent it, copies included
     presence    they get the presence of accounts, and perhaps of the accounts' contacts, each once
     iq          a request that they wrap is sent in the account's name, and they get the answer

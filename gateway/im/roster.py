@@ -1,114 +1,144 @@
-"""Rosters on the wire: reading a roster set, with every check of RFC 6121 §2.3.3; results, pushes and versions.
+"""RosterService: the roster of an account, as its clients read and write it (RFC 6121 §2).
 
-Pure functions: from an Element to a `RosterSet` or a StanzaError; from items to Elements.
+The store has the roster; an account that is online has a copy in memory, which follows every change. Changes are pushed
+to each resource that has ever requested the roster, and to the components that may read it (XEP-0356). Clients confirm
+pushes, but nobody waits for that: a result for the account itself ends there, whatever its id (`delivery`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
+from gateway.im import roster_elements
+from gateway.im.account import Account, Interest, Resource
+from gateway.im.answers import presence_to, request_element
 from gateway.im.limits import AccountLimits
-from gateway.storage.records import RosterChange, RosterItem, Subscription
+from gateway.im.presence import Presences
+from gateway.im.privileged import PrivilegedEntities
+from gateway.im.relations import after_removal, after_setting, after_subscribing, state_of
+from gateway.im.services import ANSWERED, AccountService, Answered, Audience, Request
+from gateway.im.subscriptions import on_removal
+from gateway.routing.interfaces import IRouter
+from gateway.routing.privileges import covers
+from gateway.storage.interfaces import IStore
+from gateway.storage.records import Relation, RelationUpdate, Subscription
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import ROSTER
+from gateway.xmpp.stanzas import AddressedStanza
 
 
-@dataclass(frozen=True, kw_only=True)
-class RosterSet:
-    """A client's change of one contact: an item with this name and these groups, or its removal.
+class RosterService:
+    """The roster service."""
 
-    Only a component may set a `subscription` (docs/decisions/0043-privileges.md).
-    """
+    def __init__(
+        self,
+        *,
+        router: IRouter,
+        store: IStore,
+        presences: Presences,
+        limits: AccountLimits,
+        tokens: Callable[[], str],
+        entities: PrivilegedEntities,
+    ) -> None:
+        self._router = router
+        self._store = store
+        self._presences = presences
+        self._limits = limits
+        self._tokens = tokens
+        self._entities = entities
+        self.services = {
+            (type_, ROSTER, "query"): AccountService(
+                answer, Audience.OWNER, StanzaCondition.FORBIDDEN, granted=self._is_granted
+            )
+            for type_, answer in (("get", self.get), ("set", self.set))
+        }
 
-    contact: Address
-    removes: bool = False
-    name: str = ""
-    groups: frozenset[str] = frozenset()
-    subscription: str | None = None
+    def _is_granted(self, request: Request) -> bool:
+        """Return whether a component may read or write the roster (XEP-0356 §4.3)."""
+        return covers(self._entities.of(request.sender).roster, request.stanza.type)
+
+    async def get(self, request: Request) -> Element | Answered:
+        """Return the roster, or the changes since the version that the client remembers (§2.1.3, §2.6)."""
+        resource, account = request.resource, request.account
+        if resource is None:
+            return await self._whole(account)
+        resource.interests.add(Interest.ROSTER)
+        known = request.payload.get("ver")
+        changes = await self._store.roster_changes(account.address.bare, known) if known else None
+        if changes is None:
+            assert account.roster is not None
+            version = account.roster.version if known is not None else None
+            return roster_elements.result(account.roster.items.values(), version)
+        pushes = [self._push(resource, query) for query in roster_elements.pushes_since(changes)]
+        request.answer(None)  # before the pushes, which "follow" it (§2.6.3)
+        for push in pushes:
+            resource.send(push)
+        return ANSWERED
+
+    async def _whole(self, account: Account) -> Element:
+        """Return the roster for a component, which does not ask for versions."""
+        if account.roster is not None:
+            return roster_elements.result(account.roster.items.values(), account.roster.version)
+        stored = await self._store.roster(account.address.bare)
+        return roster_elements.result(stored.items, stored.version)
+
+    async def set(self, request: Request) -> None:
+        """Add, change or remove one contact (§2.3, §2.4, §2.5)."""
+        account = request.account
+        change = roster_elements.read_set(request.payload, account.address, self._limits)
+        contact = change.contact.bare
+        if change.removes:
+            await self._remove(account, change.contact)
+            return
+        set_to: Callable[[Relation], Relation] = partial(after_setting, contact, change.name, change.groups)
+        is_theirs = request.resource is None and _is_of(change.contact.domain, request.sender.domain)
+        if is_theirs and change.subscription is not None:
+            set_to = partial(after_subscribing, set_to, Subscription(change.subscription))
+        update = await self._store.update_relation(account.address.bare, contact, set_to)
+        before, after = state_of(update.before), state_of(update.after)
+        if before.has_from and not after.has_from:
+            self._presences.hide_from(account, change.contact)
+        self.push(account, contact, update)
+        if after.has_from and not before.has_from:
+            self._presences.show_to(account, change.contact)
+
+    async def _remove(self, account: Account, contact: Address) -> None:
+        """Remove the item, and both subscriptions with it (§2.5.2)."""
+        if account.roster is not None:
+            is_known = contact.bare in account.roster.items
+        else:
+            is_known = (await self._store.relation(account.address.bare, contact.bare)).item is not None
+        if not is_known:
+            raise StanzaError(StanzaCondition.ITEM_NOT_FOUND, "the roster has no such contact")
+        update = await self._store.update_relation(account.address.bare, contact.bare, after_removal)
+        state = state_of(update.before)
+        if state.has_from:
+            self._presences.hide_from(account, contact)
+        for type_ in on_removal(state):
+            self._router.route(presence_to(type_, account.address, contact))
+        self.push(account, contact.bare, update)
+
+    def push(self, account: Account, contact: str, update: RelationUpdate) -> None:
+        """Apply a change of the store, and push it to every interested resource (§2.1.6)."""
+        if not update.changes_roster:
+            return
+        account.keep(contact, update.after.item, update.version)
+        query = roster_elements.push(contact, update.after.item, update.version)
+        for resource in account.interested():
+            resource.send(self._push(resource, query))
+        for entity in self._entities.with_privilege(lambda granted: granted.gets_pushes):
+            self._router.route(
+                AddressedStanza.from_element(request_element(account.address, entity, self._tokens(), query))
+            )
+
+    def _push(self, resource: Resource, query: Element) -> AddressedStanza:
+        sender = resource.account.address
+        return AddressedStanza.from_element(request_element(sender, resource.address, self._tokens(), query))
 
 
-def read_set(query: Element, owner: Address, limits: AccountLimits) -> RosterSet:
-    """Return the one change in a roster set; attributes that only the server may set are ignored (§2.1.2)."""
-    items = list(query.elements())
-    if len(items) != 1 or items[0].namespace != ROSTER or items[0].name != "item":
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a roster set must have exactly one item")
-    item = items[0]
-    contact = _read_contact(item.get("jid"), owner)
-    if item.get("subscription") == "remove":
-        return RosterSet(contact=contact, removes=True)
-    name = item.get("name") or ""
-    _check_length("the name of a contact", name, limits)
-    subscription = item.get("subscription")
-    return RosterSet(
-        contact=contact,
-        name=name,
-        groups=frozenset(_read_groups(item, limits)),
-        subscription=subscription if subscription in tuple(Subscription) else None,
-    )
-
-
-def _read_contact(text: str | None, owner: Address) -> Address:
-    if text is None:
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a roster item must have a 'jid'")
-    try:
-        contact = Address.parse(text)
-    except MalformedAddress as error:
-        raise StanzaError(StanzaCondition.JID_MALFORMED, error.problem) from error
-    if not contact.is_bare:
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "the 'jid' of a roster item must not have a resource")
-    if contact == owner:
-        raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account cannot be its own contact")
-    return contact
-
-
-def _read_groups(item: Element, limits: AccountLimits) -> list[str]:
-    groups = [group.text for group in item.elements(ROSTER, "group")]
-    if len(groups) > limits.groups:
-        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"a contact may be in at most {limits.groups} groups")
-    if len(set(groups)) != len(groups):
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a contact may be in each group only once")
-    for group in groups:
-        if not group:
-            raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "a group must have a name")
-        _check_length("the name of a group", group, limits)
-    return groups
-
-
-def _check_length(what: str, text: str, limits: AccountLimits) -> None:
-    if len(text.encode()) > limits.name_bytes:
-        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"{what} may have at most {limits.name_bytes} bytes")
-
-
-def item_element(item: RosterItem) -> Element:
-    """Return a roster item as clients see it (§2.1.2)."""
-    return Element(
-        ROSTER,
-        "item",
-        {
-            "jid": item.contact,
-            "name": item.name or None,
-            "subscription": str(item.subscription),
-            "ask": "subscribe" if item.ask else None,
-            "approved": "true" if item.approved else None,
-        },
-        [Element(ROSTER, "group", children=[group]) for group in sorted(item.groups)],
-    )
-
-
-def result(items: Iterable[RosterItem], version: str | None) -> Element:
-    """Return the whole roster; its version only for a client that supports versions (§2.6.2)."""
-    return Element(ROSTER, "query", {"ver": version}, map(item_element, items))
-
-
-def push(contact: str, item: RosterItem | None, version: str) -> Element:
-    """Return one change, as it is pushed (§2.1.6); no item means that it was removed."""
-    child = item_element(item) if item else Element(ROSTER, "item", {"jid": contact, "subscription": "remove"})
-    return Element(ROSTER, "query", {"ver": version}, [child])
-
-
-def pushes_since(changes: Iterable[RosterChange]) -> Iterator[Element]:
-    """Yield the changes that a client with an older version has missed, oldest first (§2.6.3)."""
-    return (push(change.contact, change.item, change.version) for change in changes)
+def _is_of(domain: str, component: str) -> bool:
+    """Return whether a domain is a component's own, or below it."""
+    return domain == component or domain.endswith(f".{component}")

@@ -10,9 +10,9 @@ from functools import partial
 
 from gateway.im.account import Account, Resource
 from gateway.im.answers import presence_to
-from gateway.im.contacts import Contacts
 from gateway.im.presence import Presences
 from gateway.im.relations import after_receiving, after_sending, row_of_received, row_of_sent, state_of
+from gateway.im.roster import RosterService
 from gateway.im.subscriptions import SUBSCRIBE, UNSUBSCRIBED
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
@@ -29,12 +29,12 @@ class Subscribing:
     """Presence stanzas of the four types that manage subscriptions, from clients and from contacts."""
 
     def __init__(
-        self, *, router: IRouter, store: IStore, presences: Presences, contacts: Contacts, addresses: AddressLookup
+        self, *, router: IRouter, store: IStore, presences: Presences, roster: RosterService, addresses: AddressLookup
     ) -> None:
         self._router = router
         self._store = store
         self._presences = presences
-        self._contacts = contacts
+        self._roster = roster
         self._lookup = addresses.lookup
 
     async def send(self, account: Account, stanza: AddressedStanza) -> None:
@@ -50,7 +50,7 @@ class Subscribing:
         if row_of_sent(type_, update.before).goes_on:
             # Between bare addresses, whatever the client wrote (§3.1.2).
             self._router.route(stanza.readdressed(to=contact, from_=account.address))
-        self._contacts.push(account, contact.bare, update)
+        self._roster.push(account, contact.bare, update)
         if after.has_from and not before.has_from:
             self._presences.show_to(account, contact)
 
@@ -62,7 +62,7 @@ class Subscribing:
         row = row_of_received(type_, update.before)
         if row.goes_on:
             self._deliver(account, stanza)
-        self._contacts.push(account, contact.bare, update)
+        self._roster.push(account, contact.bare, update)
         if state_of(update.before).has_from and not state_of(update.after).has_from:
             self._presences.hide_from(account, contact)
         if row.answer is not None:

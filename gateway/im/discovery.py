@@ -1,4 +1,4 @@
-"""About: discovery of an account, and two requests that only need an answer.
+"""Discovery of an account, and two requests that only need an answer.
 
 Service discovery to the bare address (XEP-0030 §8) is for those who see its presence; for others there is no account.
 """
