@@ -115,6 +115,13 @@ def test_no_folder_has_a_circle(folder: str) -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
+@pytest.mark.parametrize("opening", sorted(ROOT.glob("*/**/__init__.py")), ids=dotted)
+def test_the_opening_of_a_folder_names_each_of_its_files_and_no_other(opening: Path) -> None:
+    """A file that is new needs its line in the docstring of the folder's __init__.py."""
+    listed = set(re.findall(r"(?<![\w/])\w+\.py\b", ast.get_docstring(ast.parse(opening.read_text())) or ""))
+    assert listed == {path.name for path in opening.parent.glob("*.py") if not path.stem.startswith("__")}
+
+
 def test_every_folder_of_the_map_exists_and_nothing_else_does() -> None:
     there = {path.stem for path in ROOT.iterdir() if path.is_dir() or path.suffix == ".py"}
     there -= {"__init__", "__pycache__"}

@@ -1,1 +1,4 @@
-"""Bounds on what others can make us keep, log or do."""
+"""Bounds on what others can make us keep, log or do.
+
+tables.py  bounded tables with a fair share for everybody who fills them; rate limits
+"""

@@ -5,6 +5,37 @@ beside this one, imported only when it is called. Either way a command has two f
 
     add_arguments(parser)       declare its arguments
     run(arguments) -> int       carry it out, and return the exit status
+
+account.py        `account`: accounts of our own domains
+check.py          `check`: a configuration, and every file that it names; with these parts:
+  databases.py      whether the databases of accounts and outbox can be used
+  renewed.py        `--certificate`: whether a renewed certificate may take the place of another
+  world.py          `--world`: our own domains as strangers see them
+steering.py       the table of commands that talk to the running service; some answers are laid out in:
+  status.py         `status`
+  peers.py          `peers`
+  explain.py        `explain`
+  queues.py         `queues`
+filter.py         `filter test`: what the rules would do with the stanzas in a file
+backup.py         `backup`
+restore.py        `restore`
+migrate.py        `migrate`; sides.py: where it copies from and to
+outbox.py         `outbox import`
+probe.py          `probe`: an attempt at reaching a domain, step by step
+interop.py        `interop`: a report on any server
+conversing.py     what the running service finds out for that report
+inspecting.py     the inspector for `interop` and `check --world`
+login.py          `login`: a login as a client on any server
+dane.py           `dane`: TLSA records to publish
+posh.py           `posh`: the file to publish for POSH
+identities.py     the certificate that `dane` and `posh` are about
+completion.py     `completion`: a script for bash or zsh
+manual.py         the manual pages, made from all of this
+configuration.py  the option `--config`
+exit_statuses.py  the exit statuses of all commands
+service_user.py   from root to the user of the service
+screen.py         the width and the colours of the screen
+telling.py        tables, times and attempts as text
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ life.py       its life, as a table
 route.py      the route to the component of a domain: which connection has it, and what waits
 slots.py      the places for several connections, and the division of stanzas among them
 elsewhere.py  a component that is attached at another node
+single.py     handlers that run at one node of a cluster at a time
 
 The handshake is `features.handshake`.
 """

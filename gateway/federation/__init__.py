@@ -16,6 +16,7 @@ admission.py          from a stream to the router: is the sender proved?        
 verification.py       asking the authoritative server about a dialback key         XEP-0220 §2.1
 managed_stream.py     counting, asking and answering                               XEP-0198 §4
 resumable_streams.py  streams that other servers may resume                        XEP-0198 §5
+moving.py             streams that another server resumes at another node          XEP-0198 §5
 broken_streams.py     our streams that broke, and the routes that wait for them    XEP-0198 §5
 rate_limit.py         reading more slowly from a peer above its rate
 """

@@ -24,6 +24,9 @@ probes.py          answering those who ask                     §4.3.2
 throttle.py        limiting the rate of updates
 
 services.py        requests that the server answers for an account
+delegated.py       XEP-0355: components that answer in its place
+privileged.py      XEP-0356: components that act for accounts
+announcing.py      messages of an operator to everybody who is online, or to all accounts
 discovery.py       XEP-0030, XEP-0199, and remains of RFC 3921
 documents.py       XEP-0049, XEP-0054
 blocking.py        XEP-0191; blocklist.py: the senders that an address matches

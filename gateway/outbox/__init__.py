@@ -12,6 +12,9 @@ interfaces.py   IOutbox, the one interface
 keeper.py       shared by all routes: the outbox, and whether everything put so far is safe
 backlog.py      the kept stanzas of one pair: put, read, sent, settled, ended
 backlog_owner.py  what a backlog needs of its route
+backlogs.py     the backlogs of one of our domains, if it is sent to by many over one stream
+flight.py       the kept stanzas in flight on one stream, of all pairs that use it
+followers.py    stanzas in memory that wait for kept ones to be written first
 waiting.py      a stanza as it is sent from the outbox
 read_ahead.py   what is sent next, and whether the disk has more: a table
 exposure.py     what would be sent again if the gateway died now
@@ -21,9 +24,11 @@ tallies.py      how much is kept of each pair and for each sender, and the check
 memory.py       an outbox that forgets at the end of the process
 durable.py      an outbox in a database
 statements.py   its SQL
+progress.py     how far a sequence of jobs is done
 sealing.py      encryption at rest
 databases.py    what it needs of its database
 database.py     a file as its database: opening it, the meaning of its errors, the reserve for a full disk
 postgresql/     an outbox on a PostgreSQL server
 opening.py      from `[outbox]` to an outbox
+adoption.py     what waits in the outbox of a gateway that is gone moves to ours
 """

@@ -8,4 +8,5 @@ requests.py      open requests, answered when their responder disappears        
 disposition.py   what happens to a stanza on a route now
 review.py        whether an open stream is still allowed after a reload
 privileges.py    what a component may do for accounts                             XEP-0356
+delegations.py   what a component answers in place of a domain                    XEP-0355
 """

@@ -12,6 +12,8 @@ documents.
     dialects.py     what differs between the databases that run this SQL
     commits.py      many waiting jobs in one transaction, in its own thread
     files.py        opening the file: permissions, pragmas, migrations from schema/v*.sql
+    health.py       the errors of SQLite, each with a sentence and a remedy
+    whole_files.py  small files of the state folder, replaced whole or not at all
     transfer.py     copying a database into another, for `migrate`
     urls.py         the kinds of `url`, and what may be shown of one
     opening.py      from `[storage] url` to a store

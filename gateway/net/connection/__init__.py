@@ -1,1 +1,14 @@
-"""One TCP connection: its bytes, its timers, its back-pressure."""
+"""One TCP connection: its bytes, its timers, its back-pressure.
+
+protocol.py            StreamProtocol: bytes to a Stream, and the orders of the Stream carried out
+life.py                the life of a connection, as a table
+securing.py            how TLS starts on it, and what its failure means
+readable.py            whether it is read from: back-pressure
+writable.py            what is written to it, and whether it takes more
+gathering.py           stanzas written soon after each other, sent together
+stalling.py            an end to connections whose other side reads nothing
+user_timeout.py        connections whose other side disappeared           RFC 5482
+idle_parsers.py        the memory of quiet connections
+foreign_protocols.py   HTTP, TLS, SSH and others where XMPP was expected
+disconnect_reasons.py  why a connection was lost, in words
+"""

@@ -2,4 +2,6 @@
 
 The library needs asyncio, so this folder is imported only where the configuration has `[cluster]`; then Twisted runs on
 asyncio's event loop (`gateway.tap`).
+
+nats_engine.py  NatsEngine: ICluster over NATS
 """

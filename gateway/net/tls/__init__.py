@@ -1,1 +1,10 @@
-"""TLS on the wire."""
+"""TLS on the wire.
+
+layer.py      TLS between a TCP connection and its stream
+states.py     its states, as a table                                          RFC 8446 §6.1
+contexts.py   what we offer, and the certificate that we present              RFC 7590
+session.py    the results of a handshake: certificates, channel bindings
+records.py    the decryption of all records in one call
+buffers.py    what lies between OpenSSL and us
+transport.py  what Twisted gives a protocol for a TCP connection
+"""

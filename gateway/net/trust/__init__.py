@@ -1,1 +1,7 @@
-"""Evidence for a certificate besides the authorities: what its domain says elsewhere."""
+"""Evidence for a certificate besides the authorities: what its domain says elsewhere.
+
+witness.py      Witness: a source of evidence for a certificate
+posh.py         POSH documents                                      RFC 7711 §4
+revocations.py  revocation lists, fetched and kept until they are due
+fetching.py     one small document from the web, from a URL that another party has named
+"""

@@ -2,4 +2,22 @@
 
 Each step returns one frozen group of parts, made from the groups before it. Nothing is bound, dialled or read from the
 network here: that begins when the service is started.
+
+shared.py        settings, notices, history, and the tools and limits of every stream
+in_force.py      the settings in force, and what each part is given of them
+state.py         the state folder and its secrets
+certificates.py  our certificates, the authorities, and the judges of others' certificates
+outbox.py        the outbox, and its regular work
+policies.py      the policies for outside and relayed servers, and their dialback
+routing.py       the router, and the routes to remote domains
+border.py        filters and lists
+federation.py    streams to other servers
+serving.py       domains that components and handlers serve
+accounts.py      domains with accounts
+privileges.py    components that act or answer for accounts
+doors.py         the ports of `[listen]`
+cluster.py       this gateway as one of several
+takeover.py      the outbox of a node that is gone, taken over by another
+importing.py     the outbox of a gateway that is gone, taken over from its file
+operating.py     status, control socket and http port
 """
