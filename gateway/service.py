@@ -23,11 +23,13 @@ from gateway.federation.route import RemoteRoute
 from gateway.handlers.route import HandlerRoute
 from gateway.im.announcing import Announcement
 from gateway.net.connection.protocol import StreamProtocol
+from gateway.net.listen.few_connections import FewConnections
 from gateway.net.listen.listening import NotOpened
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.notices import Level, Remark, counted
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.history import History
+from gateway.operations.http.door import MOST_CONNECTIONS
 from gateway.operations.known_keys_file import FILE as KNOWN_KEYS
 from gateway.operations.known_keys_file import KnownKeysFile
 from gateway.operations.log import LogLevels
@@ -99,7 +101,10 @@ class Gateway(MultiService):
         operating = self.operating = let_operators_in(
             shared, steered=self, observation=observation, filters=filters, cluster=self.cluster
         )
-        self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
+        self.factories: dict[str, IProtocolFactory] = {
+            **self.reception.doors,
+            "http": FewConnections(operating.page, MOST_CONNECTIONS),
+        }
         endpoints = open_doors(shared, self.factories)
         for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)

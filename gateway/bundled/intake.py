@@ -21,12 +21,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from gateway.bounds.tables import Bounded, Rates, Seldom, neighbourhood
+from gateway.bounds.tables import Rates, Seldom, neighbourhood
+from gateway.net.listen.few_connections import FewConnections
 from gateway.xmpp.errors import GatewayError
 
 MOST_BODY = 65_536
@@ -85,7 +84,7 @@ class HTTPIntake:
         self._failures = Seldom()
         self._port: IListeningPort | None = None
         self.site = _IntakeSite(self, clock)
-        self._crowd = _IntakeConnections(self.site)
+        self._crowd = FewConnections(self.site, MOST_CONNECTIONS)
 
     async def open(self, endpoint: str) -> None:
         """Listen at a Twisted server endpoint; raise what Twisted raises if that is not possible."""
@@ -224,50 +223,6 @@ class _IntakeResource(Resource):
 
         Deferred.fromCoroutine(self._intake.answer(request)).addCallback(write)
         return NOT_DONE_YET
-
-
-class _IntakeConnections(WrappingFactory):
-    """The connections to a port."""
-
-    noisy = False
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
-        self._connections: Bounded[_IntakeConnection, None] = Bounded(MOST_CONNECTIONS + 1)
-        self.protocol = _IntakeConnection
-
-    def came(self, connection: _IntakeConnection) -> None:
-        """Count a connection, and close another one if there are too many."""
-        host = getattr(connection.getPeer(), "host", "")
-        self._connections.put(connection, None, neighbourhood(host))
-        if len(self._connections) > MOST_CONNECTIONS and (first := self._connections.first_to_go()) is not None:
-            self._connections.pop(first)
-            first.end()
-
-    def went(self, connection: _IntakeConnection) -> None:
-        """Count a connection no longer."""
-        self._connections.pop(connection)
-
-    def end(self) -> None:
-        """Close all connections."""
-        for connection in list(self._connections):
-            connection.end()
-
-
-class _IntakeConnection(ProtocolWrapper):
-    """One connection."""
-
-    def makeConnection(self, transport: Any) -> None:
-        super().makeConnection(transport)
-        self.factory.came(self)
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        self.factory.went(self)
-        super().connectionLost(reason)
-
-    def end(self) -> None:
-        """Cut the connection."""
-        self.abortConnection()
 
 
 def _json(request: IntakeRequest) -> Any:

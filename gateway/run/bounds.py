@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from gateway.bounds.tables import MOST_CAUSES
 from gateway.bundled.accepted import MOST_IDS
-from gateway.bundled.intake import MOST_BODY, MOST_CONNECTIONS
+from gateway.bundled.intake import MOST_BODY
+from gateway.bundled.intake import MOST_CONNECTIONS as MOST_INTAKE_CONNECTIONS
 from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_A_DOMAIN, MOST_POSTS_OF_ONE
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumable_clients import MOST_PARKED
@@ -56,6 +57,7 @@ from gateway.notices.attempts.records import MOST_STEPS
 from gateway.operations.fates import MOST_DOMAINS as MOST_FATES
 from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
+from gateway.operations.http.door import MOST_CONNECTIONS
 from gateway.operations.http.events import MOST_READERS
 from gateway.operations.http.limits import MOST_NODES as MOST_NODES_SHOWN
 from gateway.operations.http.limits import MOST_PAGES, ROWS
@@ -108,7 +110,7 @@ TABLE = (
         "further ones get an error", "handlers.subscribers"),
     Row("requests of the handlers' own subprotocols", f"{MOST_REQUESTS:,}", "", "the oldest answer is not waited for",
         "handlers.subprotocols"),
-    Row("connections to the HTTP port of one service", f"{MOST_CONNECTIONS:,}, {MOST_BODY:,} bytes a request",
+    Row("connections to the HTTP port of one service", f"{MOST_INTAKE_CONNECTIONS:,}, {MOST_BODY:,} bytes a request",
         "address", "the oldest connection is closed; a larger request is refused", "bundled.intake"),
     Row("ids of requests to one service, so that none is carried out twice", f"{MOST_IDS:,}", "",
         "the oldest may be carried out again", "bundled.accepted"),
@@ -173,6 +175,8 @@ TABLE = (
         "operations.history"),
     Row("attempts under way in the history", f"{MOST_UNDER_WAY:,}", "", "the oldest is not shown",
         "operations.history"),
+    Row("connections to the http port", f"{MOST_CONNECTIONS:,}", "address", "the oldest connection is closed",
+        "operations.http.door net.listen.few_connections"),
     Row("readers of the status page's events", f"{MOST_READERS:,}", "", "further ones are refused",
         "operations.http.events"),
     Row("views of the status page for which other nodes' answers are kept", f"{MOST_VIEWS:,}", "",

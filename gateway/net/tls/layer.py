@@ -24,6 +24,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 from gateway.net.tls.buffers import renew_buffers
+from gateway.net.tls.messages import count_messages, messages
 from gateway.net.tls.records import RECORD_BYTES, read_records
 from gateway.net.tls.states import TRANSITIONS, TLSMove, TLSState
 from gateway.net.tls.transport import ITCPStream
@@ -32,6 +33,8 @@ from gateway.stream.lives import after
 _APPLICATION_DATA = b"\x17\x03\x03"  # the start of a record of it; its length follows (RFC 8446 §5.2)
 _OWN_WORDS = 4096  # more than TLS itself usually sends at a time
 _RECORD_OVERHEAD = 64  # and none of our ciphers adds more to a record
+_MESSAGE_COST = 512  # bytes of content that take about as long as reading or writing one message of TLS itself
+_MOST_DEBT = 64 * _MESSAGE_COST
 _HANDSHAKE, _OPEN = TLSState.HANDSHAKE, TLSState.OPEN  # looked up once, not with every read
 _SENDING = (TLSState.OPEN, TLSState.THEY_ENDED)
 _UNHEARD = (TLSState.THEY_ENDED, TLSState.ENDED, TLSState.BROKEN_OFF)
@@ -48,6 +51,7 @@ class TLSLayer:
         self._write = write
         self._early: list[bytes] = []  # written before the handshake was done
         self._error: SSL.Error | None = None
+        self._debt = 0  # what messages of TLS itself have cost, as bytes of content that have not followed yet
         self._may_answer = False  # TLS itself may have an answer to what has come since it last sent something
 
     def getHandle(self) -> SSL.Connection:
@@ -106,19 +110,37 @@ class TLSLayer:
             self._fail(error)
         else:
             self._move(TLSMove.COMPLETE)
+            count_messages(self._connection)
             early, self._early = self._early, []
             for data in early:
                 self._encrypt(data)
 
     def _decrypted(self) -> bytes:
         pieces: list[bytes] = []
+        messages.clear()  # they were written, perhaps by others
         try:
             read_records(self._connection, pieces)
+            if messages or self._debt:
+                self._pay(pieces)
         except SSL.ZeroReturnError:
             self._move(TLSMove.THEY_END)
         except SSL.Error as error:
             self._fail(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _pay(self, pieces: list[bytes]) -> None:
+        """Read on behind messages of TLS itself; raise SSL.Error if there are too many of them for the content."""
+        paid = 0
+        while True:
+            content = sum(map(len, pieces[paid:]))
+            self._debt = max(0, self._debt - content) + len(messages) * _MESSAGE_COST
+            if self._debt > _MOST_DEBT:
+                raise SSL.Error([("TLS", "", "too many messages of TLS itself without content in between")])
+            if not messages:
+                return
+            paid = len(pieces)
+            messages.clear()
+            read_records(self._connection, pieces)
 
     def _fail(self, error: SSL.Error) -> None:
         """End TLS after a failure: send its alert, and nothing more."""

@@ -39,6 +39,8 @@ SECURITY_HEADERS = {
 }
 
 IDLE_SECONDS = 60
+MOST_CONNECTIONS = 100
+"""The most connections to the http port: twice as many as pages whose events are sent to them."""
 METHOD_NOT_ALLOWED = 405
 MISDIRECTED_REQUEST = 421
 
