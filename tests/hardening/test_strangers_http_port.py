@@ -1,4 +1,4 @@
-"""The http port: whoever opens connections without end, and drips bytes into them, leaves room for the others."""
+"""The http port: one address that opens connections without end and drips bytes into them leaves room for others."""
 
 from __future__ import annotations
 

@@ -23,10 +23,11 @@ try:
 
     _tell, _clear_mode, _READ_ON = lib.SSL_set_info_callback, lib.SSL_clear_mode, lib.SSL_MODE_AUTO_RETRY
 
-    @ffi.callback("void (*)(const SSL *, int, int)")
-    def _report(_connection: object, where: int, _result: int) -> None:
+    def _note(_connection: object, where: int, _result: int) -> None:
         if where & SSL.SSL_CB_EXIT:
             messages.append(None)
+
+    _report = ffi.callback("void (*)(const SSL *, int, int)", _note)
 except (ImportError, AttributeError, TypeError):
     count_messages = ignore_messages
 else:
