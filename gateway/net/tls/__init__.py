@@ -5,6 +5,7 @@ states.py     its states, as a table                                          RF
 contexts.py   what we offer, and the certificate that we present              RFC 7590
 session.py    the results of a handshake: certificates, channel bindings
 records.py    the decryption of all records in one call
+messages.py   what TLS itself says after the handshake, counted               RFC 8446 §4.6
 buffers.py    what lies between OpenSSL and us
 transport.py  what Twisted gives a protocol for a TCP connection
 """
