@@ -84,7 +84,14 @@ def import_a_share(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave all tests out of what the collector looks at: many of them have it look, again and again."""
+    leave_out_what_is_there()
+
+
+def leave_out_what_is_there() -> None:
+    """Leave all tests, and what the files that have been run keep, out of what the garbage collector looks at.
+
+    Many tests have it look, again and again; each look would take longer the more has been kept.
+    """
     gc.collect()
     gc.freeze()
 
@@ -101,6 +108,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return None
     for report in worth_telling(runtestprotocol(item, log=False, nextitem=nextitem)):
         item.ihook.pytest_runtest_logreport(report=report)
+    if nextitem is None or nextitem.path != item.path:
+        leave_out_what_is_there()
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.parallel import LASTING, LONG, SHARE, import_a_share, mixed, scope, worth_telling
+from tests.parallel import LASTING, LONG, SHARE, import_a_share, leave_out_what_is_there, mixed, scope, worth_telling
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,13 @@ def test_each_worker_imports_a_share_of_the_files(
         config.workerinput = {"workerid": f"gw{number}", "workercount": 2}
     import_a_share(config)
     assert {name.partition(".")[2] for name in sys.modules if name.startswith(f"share{number}.")} == imported
+
+
+def test_what_files_keep_is_no_work_for_the_garbage_collector() -> None:
+    kept = [object()]
+    assert any(each is kept for each in gc.get_objects())
+    leave_out_what_is_there()
+    assert not any(each is kept for each in gc.get_objects())
 
 
 def report(when: Any, outcome: Any) -> pytest.TestReport:
