@@ -26,7 +26,11 @@ SERVERS = {"world", "peer", "host", "postgresql"}  # who asks for one of these f
 FOLDERS = ("tests/interop/", "tests/faults/", "tests/operator/", "tests/load/")
 REAL_SERVERS = "waits for real servers"
 # What a module of tests has imported, and what that says about it.
-IMPORTED = {"subprocess": "waits for another process", "run_in_reactor": "waits for real connections"}
+IMPORTED = {
+    "subprocess": "waits for another process",
+    "forks": "waits for another process",
+    "run_in_reactor": "waits for real connections",
+}
 FEW = 2  # workers of the second run
 BUSY = "busy"
 

@@ -5,6 +5,9 @@ Tests that mostly wait (for traffic at a pace, for faults, for timeouts) are sco
 with servers are mixed with the rest, so that they wait while others compute; those that last long begin first. The
 tests of files that compute for long are scopes of their own too, so that no worker is left alone with such a file at
 the end.
+
+ejabberd takes three seconds of processor time to start. So the files that share one are few scopes, and most workers
+have none.
 """
 
 from __future__ import annotations
@@ -25,12 +28,32 @@ LONG = ("tests/hardening/test_f_b_2_repetitions.py", "tests/unit/filters/test_co
 LASTING = tuple(
     f"tests/{name}.py"
     for name in (
-        *("interop/test_outbox", "hardening/test_f_d_7_foreign_machine", "interop/test_node", "unit/demo/test_demo"),
-        *("interop/test_interop_both_ways", "interop/test_outbox_crashes", "interop/test_refusals"),
-        *("interop/test_proofs", "interop/test_outages", "kit/test_archives", "operator/test_page_at_size"),
-        *("interop/test_outbox_peers", "features/client/test_6_3", "interop/test_cluster_takeover"),
+        *("interop/test_outbox", "hardening/test_f_d_7_foreign_machine", "kit/test_archives", "unit/demo/test_demo"),
+        *("interop/test_outbox_crashes", "operator/test_page_at_size", "interop/test_outbox_peers"),
+        "interop/test_cluster_takeover",
     )
 )
+# The files that share one ejabberd, by scope. They last longer than all others, so each has about as much to do.
+WITH_EJABBERD = {
+    f"ejabberd, {name}": tuple(f"tests/{file}" for file in files)
+    for name, files in {
+        "inspected": (
+            *("interop/test_interop_faults.py", "interop/test_interop_both_ways.py", "interop/test_outages.py"),
+            "interop/test_slidge.py",
+        ),
+        "and its clients": (
+            *("features/client/", "features/test_5_1.py", "features/test_6_3.py", "features/test_8_1.py"),
+            *("interop/test_node.py", "interop/test_own_logins.py", "interop/test_slixmpp.py"),
+            "interop/test_terminal.py",
+        ),
+        "and its streams": (
+            *("interop/test_components.py", "interop/test_pairs.py", "interop/test_peers.py", "faults/test_cluster.py"),
+            *("interop/test_proofs.py", "interop/test_refusals.py", "interop/test_relay.py", "interop/test_secrecy.py"),
+            "hardening/test_f_c_10_the_relay_recipe.py",
+        ),
+    }.items()
+}
+EARLIEST = (*LASTING, *(file for files in WITH_EJABBERD.values() for file in files))
 SHARE = 0.8  # of the run in which the waiting tests and the files with servers have begun
 SCENE = "operator/conftest.py"  # whose gateway, with five broken situations around it, is slow to set up
 ON_THE_SCENE = tuple(f"tests/operator/test_{name}.py" for name in ("five_situations", "page", "probe"))
@@ -128,6 +151,9 @@ def worth_telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
 
 def scope(nodeid: str) -> str:
     """Return the scope of a test."""
+    for name, files in WITH_EJABBERD.items():
+        if nodeid.startswith(files):
+            return name
     if nodeid.startswith((*WAITING, *LONG)):
         return nodeid
     return SCENE if nodeid.startswith(ON_THE_SCENE) else nodeid.partition("::")[0]
@@ -147,9 +173,11 @@ def mixed(early: list[pytest.Item], rest: list[pytest.Item]) -> Iterator[pytest.
 def _is_early(item: pytest.Item) -> bool:
     """Return whether a test waits, has servers, or lasts long."""
     has_servers = not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
-    return has_servers or item.nodeid.startswith((*WAITING, *LASTING, *LONG))
+    return has_servers or item.nodeid.startswith((*WAITING, *EARLIEST, *LONG))
 
 
 def _turn(item: pytest.Item) -> int:
     """Return the turn of a test among those that begin early."""
-    return 0 if item.nodeid.startswith(LASTING) else 1
+    if scope(item.nodeid) in WITH_EJABBERD:
+        return 0
+    return 1 if item.nodeid.startswith(LASTING) else 2

@@ -19,7 +19,7 @@ from tests.support.foreign_machine import ALONE, ROOT, may_be_alone
 NOBODY = 65534
 PEERS = "tests/interop/test_peers.py::test_users_talk_across_servers_that_prove_themselves_by_certificate"
 LOGIN = "tests/interop/test_own_logins.py::test_logins_meet[prosody]"
-DEMO = "tests/unit/demo/test_demo.py::test_main_job_is_told_step_by_step_and_ctrl_c_ends_it"
+DEMO = "tests/unit/demo/test_demo.py::test_main_job_is_told_step_by_step"
 FILES = "tests/unit/storage/test_files.py"
 
 
@@ -64,10 +64,11 @@ def home_of_nobody() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_f_d_7_it_does_not_take_root(home_of_nobody: Path) -> None:
+@pytest.mark.parametrize("servers", [LOGIN, pytest.param(PEERS, marks=pytest.mark.soak)], ids=["login", "peers"])
+def test_f_d_7_it_does_not_take_root(home_of_nobody: Path, servers: str) -> None:
     if subprocess.run([sys.executable, "-c", "import gateway"], cwd=ROOT, user=NOBODY, capture_output=True).returncode:
         pytest.skip("the user nobody may not read this tree")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", PEERS, FILES]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", servers, FILES]
     assert "passed" in pytest_ended(command, home_of_nobody, NOBODY)
 
 

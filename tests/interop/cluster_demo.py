@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,10 +41,11 @@ async def echo(cluster: Cluster, node: str, text: str) -> None:
         tell(f"its message left node {node} for {OUTSIDE}; the echo came in at node c, and crossed to node {node}")
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
+    """Tell the story, as these words on the command line say."""
     arguments = argparse.ArgumentParser(prog="python -m tests.interop.cluster_demo", description=__doc__)
     arguments.add_argument("--once", action="store_true", help="end after the story")
-    once = arguments.parse_args().once
+    once = arguments.parse_args(words).once
     with tempfile.TemporaryDirectory(prefix="xmpp-gateway-cluster-") as folder, World(Path(folder)) as world:
         outside = Gateway(world.site(OUTSIDE), world.folder / "outside")
         with outside, Cluster(world, "cluster.demo", components={ROOMS: "secret"}) as cluster:

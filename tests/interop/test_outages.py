@@ -42,7 +42,7 @@ async def bounces(component: Component, to: str, count: int = 3) -> list[str]:
 # Peers that die and live again.
 
 
-@pytest.mark.parametrize("kind", [Prosody, Ejabberd])
+@pytest.mark.parametrize("kind", [Prosody, pytest.param(Ejabberd, marks=pytest.mark.soak)])
 async def test_a_server_that_was_killed_is_found_again(start: Starter, hasty: Peer, kind: type[Peer]) -> None:
     mortal = start(kind, f"mortal.{kind.name.lower()}.test")
     tomb = f"romeo@{mortal.site.domains[0]}"

@@ -89,7 +89,10 @@ def schema_version(ours: Peer, new: int | None = None) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-@pytest.mark.parametrize(("kind", "count"), [(Prosody, STANZAS), (Ejabberd, 300)])
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [(Prosody, STANZAS), pytest.param(Ejabberd, 300, marks=pytest.mark.soak)],  # slow to start
+)
 async def test_all_that_waited_arrives_in_order_after_a_crash(start: Starter, kind: type[Peer], count: int) -> None:
     ours = gateway(start)
     far = start(kind, f"far.{kind.name.lower()}.test")

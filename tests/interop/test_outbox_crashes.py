@@ -62,8 +62,8 @@ CASES = (
     ]
     if TIMES
     else [
-        *rounds(Prosody, MANAGED, [RANDOM, RANDOM, *inside(KILL, [4, 17]), *inside(FAIL, [6])]),
-        *rounds(Ejabberd, {}, [RANDOM, RANDOM]),
+        *rounds(Prosody, MANAGED, [RANDOM, *inside(KILL, [4, 17]), *inside(FAIL, [6])]),
+        *rounds(Prosody, {}, [RANDOM]),
     ]
 )
 

@@ -22,10 +22,15 @@ NOT_SOURCE = shutil.ignore_patterns(
 )
 DEPENDENCIES = sysconfig.get_path("purelib")
 INSTALL = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python")
-OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation")
+# What is not used need not be compiled, either.
+OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation", "--no-compile")
 # The wheel is built from the source archive, so it shows by itself whether that one is complete.
 KINDS = pytest.mark.parametrize(
-    "kind", [pytest.param("*.whl", id="wheel"), pytest.param("*.tar.gz", id="sdist", marks=pytest.mark.soak)]
+    ("kind", "end"),
+    [
+        pytest.param("*.whl", signal.SIGINT, id="wheel"),
+        pytest.param("*.tar.gz", signal.SIGTERM, id="sdist", marks=pytest.mark.soak),
+    ],
 )
 DEMO_SECONDS = 60
 
@@ -72,7 +77,7 @@ def address() -> Iterator[str]:
 
 @KINDS
 def test_what_is_installed_runs_the_demo_and_brings_all_that_belongs_to_it(
-    installed: Path, tmp_path: Path, address: str
+    installed: Path, tmp_path: Path, address: str, end: signal.Signals
 ) -> None:
     share = installed / "share"
     documents = share / "doc" / "xmpp-gateway"
@@ -97,7 +102,7 @@ def test_what_is_installed_runs_the_demo_and_brings_all_that_belongs_to_it(
                 break
         else:
             pytest.fail("".join(lines))
-        demo.send_signal(signal.SIGTERM)
+        demo.send_signal(end)
         demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 0
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import gc
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.parallel import LASTING, LONG, SHARE, import_a_share, leave_out_what_is_there, mixed, scope, worth_telling
+from tests.parallel import (
+    EARLIEST,
+    LONG,
+    SHARE,
+    WITH_EJABBERD,
+    import_a_share,
+    leave_out_what_is_there,
+    mixed,
+    scope,
+    worth_telling,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +36,31 @@ def test_a_file_is_a_scope_and_what_waits_is_one_for_each_test() -> None:
 def test_files_around_one_scene_are_one_scope() -> None:
     assert scope("tests/operator/test_page.py::test_a") == scope("tests/operator/test_probe.py::test_b")
     assert scope("tests/operator/test_reload.py::test_a") == "tests/operator/test_reload.py"
+
+
+ASKS = {"ejabberd: Peer", "peer: Peer", "host: Peer"}
+
+
+def _asked_of_fixtures(text: str) -> Iterator[str]:
+    """Yield the arguments of all tests and fixtures in the text of a file."""
+    for each in ast.parse(text).body:
+        if not isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if each.name.startswith("test_") or any("fixture" in ast.unparse(how) for how in each.decorator_list):
+            yield from map(ast.unparse, each.args.args)
+
+
+def test_few_workers_start_an_ejabberd() -> None:
+    """Of the servers that the tests share, it alone is slow to start."""
+    given = re.compile(r"(?:parametrize\(|params=)[^\n]*[\"']ejabberd[\"']")
+    files = {file: file.read_text() for file in (ROOT / "tests").rglob("test_*.py") if "kit" not in file.parts}
+    asking = {
+        str(file.relative_to(ROOT))
+        for file, text in files.items()
+        if given.search(text) or ASKS.intersection(_asked_of_fixtures(text))
+    }
+    assert len(asking) > 10
+    assert {name for name in asking if scope(f"{name}::test_a") not in WITH_EJABBERD} == set()
 
 
 def test_all_are_there_and_the_waiting_begin_early() -> None:
@@ -91,4 +129,4 @@ def test_all_reports_tell_of_any_other_test(outcomes: dict[str, str]) -> None:
 
 
 def test_what_lasts_is_there() -> None:
-    assert [name for name in (*LASTING, *LONG) if not (ROOT / name).exists()] == []
+    assert [name for name in (*EARLIEST, *LONG) if not (ROOT / name).exists()] == []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import forks
 from tests.support.configuration import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -35,17 +35,10 @@ def test_the_package_of_the_manual_is_installed_and_served(tmp_path: Path) -> No
 
     def check(**environment: str) -> str:
         command = [sys.executable, "-m", "gateway.commands", "check", "--config", str(file)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            check=False,
-        )
+        done = forks.run(command, folder=ROOT, environment=environment, timeout=300)
         return done.stdout + done.stderr
 
-    assert "greeter.example.com" in check(PYTHONPATH=str(target))
-    assert "mistake" not in check(PYTHONPATH=str(target))
+    told = check(PYTHONPATH=str(target))
+    assert "greeter.example.com" in told
+    assert "mistake" not in told
     assert "'greeter' is not one of" in check()

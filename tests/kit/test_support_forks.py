@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.configuration import Folder
-from tests.support.forks import PROGRAMS, Fork, is_possible, run
+from tests.support.forks import PROGRAMS, Fork, is_possible, run, start
 
 COMMAND, TWISTD = PROGRAMS / "xmpp-gateway", PROGRAMS / "twistd"
 NOBODY = 65534
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not is_possible([COMMAND], {}), reason="coverage has to see each process begin")
 
 
@@ -25,6 +27,26 @@ def test_a_command_says_the_same_and_ends_the_same(tmp_path: Path, words: tuple[
     usual = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     forked = run(command, folder=tmp_path)
     assert (forked.returncode, forked.stdout, forked.stderr) == (usual.returncode, usual.stdout, usual.stderr)
+
+
+def test_a_module_says_the_same_and_ends_the_same(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    for module in ("gateway.demo", "gateway.commands"):
+        command = [sys.executable, "-m", module, str(tmp_path)]
+        usual = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        forked = run(command, folder=tmp_path)
+        said = [re.sub(r"\d\d:\d\d:\d\d\.\d+", "", each.stdout + each.stderr) for each in (usual, forked)]
+        assert (forked.returncode, said[1]) == (usual.returncode, said[0])
+
+
+def test_what_it_writes_can_be_read_until_it_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.unit.storage.writer", tmp_path]
+    process, output = start(command, folder=ROOT)
+    with output:
+        assert output.readline()
+        process.kill()
+        assert process.wait(30) == -signal.SIGKILL
+        assert "".join(output)  # and this ends
 
 
 def test_it_has_its_own_descriptors_folder_and_environment_and_ends_by_signals(tmp_path: Path) -> None:
@@ -70,11 +92,12 @@ def test_what_changes_the_interpreter_needs_one_of_its_own(name: str) -> None:
     assert is_possible([TWISTD], {"WORD": "", "PYTHONUNBUFFERED": "1"})
     assert not is_possible([TWISTD], {name: "1"})
     assert not is_possible([sys.executable], {})
+    assert not is_possible([sys.executable, "-m", "pip"], {})
 
 
 def test_each_fork_has_a_reactor_of_its_own() -> None:
     code = "import sys, tests.support.forks_have; sys.exit('twisted.internet.reactor' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

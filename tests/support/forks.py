@@ -9,8 +9,8 @@ copy. From there on it is what a shell would have started: the same script runs 
 folder, environment and descriptors, and it ends as an interpreter ends. Two things differ: all have one seed for
 Python's hashes, and ps shows the fork server's command line.
 
-`is_possible` says what can be started so: our two scripts, unless the environment changes the interpreter itself. Under
-`make coverage`, and outside pytest, nothing is.
+`is_possible` says what can be started so: our two scripts and our modules (`python -m gateway.demo`), unless the
+environment changes the interpreter itself. Under `make coverage`, and outside pytest, nothing is.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 PROGRAMS = Path(sys.executable).parent
 SCRIPTS = {str(PROGRAMS / name) for name in ("twistd", "xmpp-gateway")}
+MODULE = [sys.executable, "-m"]
+PACKAGES = ("gateway.", "tests.")
 UNBUFFERED = "PYTHONUNBUFFERED"
 AT_THE_START = ("PYTHON", "LD_", "MALLOC_", "OPENSSL_", "SSL_")  # settings that are read when an interpreter starts
 KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -60,7 +62,13 @@ def use_forks() -> None:
 def is_possible(command: Sequence[object], environment: Mapping[str, str]) -> bool:
     """Return whether a process with this command, and this environment beside ours, can be a fork."""
     is_usual = _special({**os.environ, **environment}) == _of_the_fork_server
-    return _is_wanted and str(command[0]) in SCRIPTS and is_usual
+    words = [str(word) for word in command[:3]]
+    return _is_wanted and is_usual and (words[0] in SCRIPTS or _is_module(words))
+
+
+def _is_module(words: Sequence[str]) -> bool:
+    """Return whether this is the beginning of a command that runs one of our modules."""
+    return words[:2] == MODULE and words[2].startswith(PACKAGES)
 
 
 class Fork:
@@ -116,6 +124,27 @@ class Fork:
     def kill(self) -> None:
         """End it."""
         self.send_signal(signal.SIGKILL)
+
+
+def start(command: Sequence[object], *, folder: Path) -> tuple[Fork | subprocess.Popen[bytes], IO[str]]:
+    """Start one of our programs, as a fork where that is possible; return it, and what it writes to standard output.
+
+    What it writes is to be closed by the caller. It ends when the program does.
+    """
+    reading, writing = os.pipe()
+    try:
+        if is_possible(command, {}):
+            process: Fork | subprocess.Popen[bytes] = Fork(
+                command, folder=folder, environment={}, output=writing, errors=2
+            )
+        else:
+            process = subprocess.Popen([str(word) for word in command], cwd=folder, stdout=writing)
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    return process, os.fdopen(reading)
 
 
 def run(
@@ -220,12 +249,16 @@ class _Program:
             io.BufferedWriter(io.FileIO(2, "w", closefd=False)), errors="backslashreplace", write_through=True
         )
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
-        sys.argv = [*self._words]
-        sys.path[:] = [str(PROGRAMS), *(place for place in sys.path if place)]
+        is_module = _is_module(self._words)
+        sys.argv = self._words[2:] if is_module else [*self._words]
+        sys.path[:] = [self._folder if is_module else str(PROGRAMS), *(place for place in sys.path if place)]
 
     def _run(self) -> int:
         try:
-            runpy.run_path(self._words[0], run_name="__main__")
+            if _is_module(self._words):
+                _run_module(self._words[2])
+            else:
+                runpy.run_path(self._words[0], run_name="__main__")
         except SystemExit as end:
             return _status(end)
         finally:
@@ -234,6 +267,14 @@ class _Program:
                     thread.join()
             atexit._run_exitfuncs()
         return 0
+
+
+def _run_module(name: str) -> None:
+    """Run a module, or a package's `__main__`, as `python -m` does."""
+    for each in (name, f"{name}.__main__"):
+        if not hasattr(sys.modules.get(each), "__path__"):
+            sys.modules.pop(each, None)  # what has been imported is not run again without a warning
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def _status(end: SystemExit) -> int:

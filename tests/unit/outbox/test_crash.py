@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 from gateway.outbox.database import KIND
 from gateway.outbox.opening import open_outbox
 from gateway.storage.files import open_file
+from tests.support import forks
 from tests.unit.outbox.contract import now
 from tests.unit.outbox.writer import PAIRS
 
@@ -26,10 +27,13 @@ ROOT = Path(__file__).parents[3]
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
+WRITER = (sys.executable, "-m", "tests.unit.outbox.writer")
+
+
 @contextmanager
 def writer(folder: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes until it is killed, which it is at the end at the latest."""
-    command = [*before, sys.executable, "-m", "tests.unit.outbox.writer", str(folder)]
+    """A process that writes, behind what is `before` it, until it is killed, which it is at the end at the latest."""
+    command = [*before, *WRITER, str(folder)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         yield process
@@ -58,12 +62,16 @@ class Said:
         return self.by_word[word][place]
 
 
-def read(process: subprocess.Popen[str], least: int) -> list[str]:
-    """Kill the process when it has printed this many lines; all of them, and those that came meanwhile."""
-    assert process.stdout
-    lines = [process.stdout.readline() for _ in range(least)]
-    os.killpg(process.pid, 9)
-    return lines + process.stdout.readlines()
+def printed_until_killed(folder: Path, least: int) -> list[str]:
+    """Kill a writer when it has printed this many lines; all of them, and those that came meanwhile."""
+    process, printed = forks.start([*WRITER, folder], folder=ROOT)
+    with printed:
+        try:
+            lines = [printed.readline() for _ in range(least)]
+        finally:
+            process.kill()
+            process.wait(30)
+        return lines + printed.readlines()
 
 
 def check(folder: Path, said: Said) -> None:
@@ -88,8 +96,7 @@ def check(folder: Path, said: Said) -> None:
 def test_everything_kept_is_there_after_sigkill(tmp_path: Path) -> None:
     for round_ in range(6):
         folder = tmp_path / str(round_)
-        with writer(folder) as process:
-            said = Said(read(process, random.randint(1, 2000)))
+        said = Said(printed_until_killed(folder, random.randint(1, 2000)))
         assert said.conditions == ["ready"]
         check(folder, said)
 
