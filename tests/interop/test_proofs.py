@@ -7,6 +7,7 @@ one conversation needs both proofs, and each side's log says by which means it l
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,8 @@ from tests.interop.world import World
 from tests.support.throwaway_ca import Authority, Issued, self_signed
 
 CLOSED_PORT = 9
-# What we log of a certificate, and of a stream in clear, is the same for every peer; ejabberd is slow to start. That it
-# takes our dialback, and we its own, is shown by the ejabberd that other tests use.
+# What we log of a certificate, and of a stream in clear, is the same for every peer, and an ejabberd is slow to start. How
+# it proves itself by dialback is shown by the one that all tests share.
 SLOW = pytest.mark.soak
 
 
@@ -101,6 +102,16 @@ async def test_dialback_proves_them_when_their_certificate_does_not(
     assert proofs(gateway, theirs)[0] == {"dialback"}
     assert any(domain in line and WHY[bad] in line for line in gateway.log().splitlines())
     looks_unproved(gateway, domain, WHY[bad])
+
+
+async def test_dialback_proves_them_where_we_do_not_know_their_authority(
+    start: Starter, peer: Peer, tmp_path: Path
+) -> None:
+    authorities = Authority.create("another").save(tmp_path / "authorities.pem")
+    domain = f"knows-nobody.{peer.site.domains[0]}"
+    ours = start(Gateway, domain, options={"tls": {"authorities": str(authorities)}})
+    await converse(domain, peer)
+    assert proofs(ours, peer) == ({"dialback"}, {"external"})
 
 
 def looks_unproved(gateway: Peer, domain: str, why: str) -> None:
