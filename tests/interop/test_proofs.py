@@ -20,8 +20,8 @@ from tests.interop.world import World
 from tests.support.throwaway_ca import Authority, Issued, self_signed
 
 CLOSED_PORT = 9
-# What we log of a certificate, and of a stream in clear, is the same for every peer, and an ejabberd is slow to start. How
-# it proves itself by dialback is shown by the one that all tests share.
+# What we log of a certificate, and of a stream in clear, is the same for every peer, and an ejabberd is slow to start.
+# How it proves itself by dialback is shown by the one that all tests share.
 SLOW = pytest.mark.soak
 
 
