@@ -10,7 +10,7 @@ from tests.interop.nodes import Nats
 
 
 def test_the_story_is_told_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is told in this process, so that its gateways are forks."""
+    """It runs in this process, so that its gateways are forks."""
     require_installed(Nats)
     main(["--once"])
     told = capsys.readouterr().out
