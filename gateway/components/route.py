@@ -237,6 +237,17 @@ class ComponentRoute:
             self.outflow.divert(True)
             self._backlogs.look()
 
+    def outbox_opened(self) -> None:
+        """Put what waits in memory behind what the outbox has, now that this is known; or go on without the outbox."""
+        if self._backlogs is None:
+            return
+        if self.is_attached:
+            self.outflow.divert(True)
+        self._backlogs.outbox_opened()
+        if not self.is_attached:
+            for stanza in self._backlogs.take_followers():
+                self.bounce(stanza, NOBODY_THERE)
+
     def retry(self) -> None:
         """Do nothing: a component comes by itself."""
 

@@ -144,7 +144,12 @@ class RemoteRoute:
 
     @property
     def _keeps(self) -> bool:
-        return self._backlog is not None and (self.terms.keep.level != "no" or not self._backlog.is_empty)
+        backlog = self._backlog
+        return backlog is not None and (self.terms.keep.level != "no" or not backlog.is_empty or self._is_opening)
+
+    @property
+    def _is_opening(self) -> bool:
+        return self._keeper is not None and self._keeper.is_opening
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -418,6 +423,21 @@ class RemoteRoute:
         if self.disposition is Disposition.IDLE and self._has_kept:
             self._begin()
 
+    def outbox_opened(self) -> None:
+        """Put what waits in memory behind what the outbox has, now that this is known; or go on without the outbox."""
+        if self._backlog is None:
+            return
+        if self.disposition in (Disposition.SENDING, Disposition.CATCHING_UP):
+            if self.kept:
+                self.learn()
+            return
+        if self._keeps:
+            self._backlog.stand_behind(self.outflow.take_all())
+        if self.disposition is not Disposition.QUEUEING:
+            self.wake()
+        elif self._opening is None and "retry" not in self._timers:
+            self._open()
+
     def learn(self) -> None:
         """Send what another node has left for this pair: somebody has put it into the outbox behind our back."""
         backlog, session = self._backlog, self._session
@@ -500,6 +520,8 @@ class RemoteRoute:
             self._begin()
 
     def _open(self) -> None:
+        if self._is_opening:
+            return  # what the outbox has must leave first; `outbox_opened` comes back to this
         opening = self._opening = self._open_stream(self.pair)
         opening.addCallbacks(self._opened, self._not_opened)
 

@@ -168,7 +168,7 @@ class KeptBacklog:
     def must_follow(self) -> bool:
         """Return whether a stanza that is not kept would overtake something, if it were written now."""
         if self._stream <= 0:
-            return not self.is_empty
+            return not self.is_empty or self._keeper.is_opening
         is_known = self._in_doubt is None and not self._doubtful_puts and self._puts.is_complete
         return not is_known or bool(self._followers or self._gathered) or self.head is not None
 
@@ -763,6 +763,19 @@ class KeptBacklog:
         self._ahead.note(ReadEvent.PUT)
         self._newest = EVERYTHING
         self._send()
+
+    def stand_behind(self, waiting: Sequence[AddressedStanza]) -> None:
+        """Put what waits in memory behind what the outbox has, because that has become known; no stream is open.
+
+        `waiting` are stanzas that the owner has, in addition to the followers. What cannot be kept follows in memory.
+        """
+        self._impatience.stop()
+        self._newest = EVERYTHING
+        is_kept = self._owner.keep_terms.level != "no" or self._keeper.waiting(self.pair) > 0
+        for stanza in [*self._followers.take_all(), *waiting]:
+            if not (is_kept and self.takes(stanza)):
+                self.follow(stanza, insist=True)
+        self._put_gathered()
 
     def go_on(self) -> None:
         """Continue, because the operator has released the domain."""

@@ -123,11 +123,14 @@ class Backlogs:
     def takes(self, stanza: AddressedStanza) -> bool:
         """Keep a stanza, or let it follow kept ones; return False if the owner must write or answer it."""
         pair = DomainPair(stanza.from_.domain, self.target)
+        if self.keeper.is_opening:
+            return self._waits_for_outbox(pair, stanza)
         backlog = self._of.get(pair)
         if self.state is not StreamState.CLOSED and pair not in self._behind:
             level = self.owner.keep_terms.level
             is_wanted = level == "all" or (level != "no" and self._is_held)
-            if not is_wanted and not (self.state is StreamState.LOOKING and self.keeper.waiting(pair)):
+            has_some = self.keeper.waiting(pair) or (backlog is not None and not backlog.is_empty)
+            if not is_wanted and not (self.state is StreamState.LOOKING and has_some):
                 return False
         elif backlog is None and self.owner.keep_terms.level == "no" and not self.keeper.waiting(pair):
             return False
@@ -135,10 +138,20 @@ class Backlogs:
             return self._gather(backlog or self._backlog_of(pair), stanza)
         if backlog is None or self.state is StreamState.CLOSED or self._is_held or not backlog.must_follow:
             return False
+        self._follow(backlog, stanza)
+        return True
+
+    def _waits_for_outbox(self, pair: DomainPair, stanza: AddressedStanza) -> bool:
+        """Let a stanza wait until it is known what the outbox has; False if nobody is there, and it is never kept."""
+        if self.state is StreamState.CLOSED and (self.owner.keep_terms.level == "no" or keeping(stanza) is Keep.NO):
+            return False
+        self._follow(self._of.get(pair) or self._new_backlog(pair), stanza)
+        return True
+
+    def _follow(self, backlog: KeptBacklog, stanza: AddressedStanza) -> None:
         if not backlog.follow(stanza):
             text = f"too many stanzas are waiting for {self.target}"
             self.owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
-        return True
 
     def _gather(self, backlog: KeptBacklog, stanza: AddressedStanza) -> bool:
         if not backlog.takes(stanza):
@@ -166,13 +179,15 @@ class Backlogs:
 
     def _backlog_of(self, pair: DomainPair) -> KeptBacklog:
         """Return the backlog of a pair; on an open stream, one that sends there."""
-        backlog = self._of.get(pair)
-        if backlog is None:
-            backlog = self._of[pair] = KeptBacklog(pair, self.keeper, _OfPair(self, pair), self._flight)
+        backlog = self._of.get(pair) or self._new_backlog(pair)
         if self.state is not StreamState.CLOSED and pair not in self._behind:
             self._behind.add(pair)
             if not backlog.has_begun:
                 backlog.begin(is_managed=False)
+        return backlog
+
+    def _new_backlog(self, pair: DomainPair) -> KeptBacklog:
+        backlog = self._of[pair] = KeptBacklog(pair, self.keeper, _OfPair(self, pair), self._flight)
         return backlog
 
     # -- the stream --------------------------------------------------------------------------------------------------
@@ -185,7 +200,7 @@ class Backlogs:
 
     def look(self) -> None:
         """Ask the outbox which other domains have sent something."""
-        if self.state is StreamState.CLOSED:
+        if self.state is StreamState.CLOSED or self.keeper.is_opening:
             return
         outbox = self.keeper.outbox
         if outbox is None or not outbox.stanzas:
@@ -196,6 +211,15 @@ class Backlogs:
         outbox.state(self.target).addCallbacks(
             self._found, self._not_found, callbackArgs=(stream,), errbackArgs=(stream,)
         )
+
+    def outbox_opened(self) -> None:
+        """Put what waits in memory behind what the outbox has, and look for that; or do without it."""
+        for pair, backlog in [*self._of.items()]:
+            if not backlog.has_begun:
+                backlog.stand_behind(())
+            elif self.keeper.waiting(pair):
+                backlog.learn()
+        self.look()
 
     def _found(self, state: DomainState, stream: int) -> None:
         if stream != self._streams or self.state is not StreamState.LOOKING:

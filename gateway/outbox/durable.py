@@ -89,11 +89,13 @@ class DurableOutbox:
         limits: OutboxLimits,
         tell: Tell = lambda condition, detail: None,
         tell_damaged: Callable[[int], None] = lambda rows: None,
+        tell_opened: Callable[[], None] = lambda: None,
         stop: Callable[[], None] = lambda: None,
     ) -> None:
         """`run` carries transactions to where waiting is allowed, and `stop` ends that when the outbox is closed.
 
-        `tell_damaged` is called with the number of rows that could not be read; they are set aside.
+        `tell_damaged` is called with the number of rows that could not be read; they are set aside. `tell_opened` is
+        called each time when the database has been opened, before anything new is put into it.
         """
         self.condition = Condition.UNREACHABLE
         self._detail = "it is not open yet"
@@ -103,6 +105,7 @@ class DurableOutbox:
         self._limits = limits
         self._tell = tell
         self._tell_damaged = tell_damaged
+        self._tell_opened = tell_opened
         self._stop = stop
         self._tallies = Tallies(limits)
         self._queue: CommitQueue | None = None
@@ -468,6 +471,7 @@ class DurableOutbox:
             self._tallies.load(stored.id, stored.pair, stored.stanzas, stored.bytes)
         self._tidy_later()
         self._ready()
+        self._tell_opened()
 
     def _ready(self) -> None:
         self._enter(Condition.READY, "")

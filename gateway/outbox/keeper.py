@@ -47,12 +47,30 @@ class Keeper:
         self._name = name
         self._numbers = count(1)
         self._puts = Progress()
+        self._opening: int | None = None  # the job of opening the outbox for the first time
         self._waiting: deque[tuple[int, Deferred[None]]] = deque()
+
+    @property
+    def is_opening(self) -> bool:
+        """Return whether it is still unknown what earlier processes have kept, so that anything may have to wait."""
+        return self._opening is not None
+
+    def begin_opening(self) -> None:
+        """Let everything wait until `end_opening`; nothing counts as safe before."""
+        self._opening = self._puts.ask()
+
+    def end_opening(self, tell: Callable[[], None]) -> None:
+        """Call `tell`, which lets the routes go on and put what has waited; it counts as safe once that is done."""
+        number, self._opening = self._opening, None
+        tell()
+        if number is not None:
+            self._waiting = deque((self._puts.asked, wait) for _, wait in self._waiting)
+            self._finish(None, number)
 
     @property
     def takes(self) -> bool:
         """Return whether stanzas are accepted now."""
-        return self.outbox is not None and self.outbox.condition is Condition.READY
+        return self.outbox is not None and self.outbox.condition is Condition.READY and not self.is_opening
 
     def refusal(self) -> OutboxUnavailable:
         """Return why stanzas are refused."""

@@ -32,15 +32,17 @@ def open_outbox(
     key_file: Path | None = None,
     tell: Tell = lambda condition, detail: None,
     tell_damaged: Callable[[int], None] = lambda rows: None,
+    tell_opened: Callable[[], None] = lambda: None,
     in_thread: bool = True,
     schema: str | None = None,
 ) -> DurableOutbox | MemoryOutbox:
     """Open the outbox that `url` names: `sqlite:FILE`, relative to the state folder, `memory:`, or `postgresql://...`.
 
     An unusable database is not an error here: it is a condition of the outbox, which is passed to `tell` and ends with
-    its cause. ConfigError is for problems that only a new configuration solves, such as a bad key file. `in_thread`
-    is false for those who want everything done in their own thread. On a server, `schema` is where the tables are, if
-    not where the URL says.
+    its cause. `tell_opened` is called whenever it has been opened, the first time possibly before this returns.
+    ConfigError is for problems that only a new configuration solves, such as a bad key file. `in_thread` is false for
+    those who want everything done in their own thread. On a server, `schema` is where the tables are, if not where the
+    URL says.
     """
     scheme, colon, rest = url.partition(":")
     if scheme == "memory" and colon and not rest:
@@ -59,6 +61,7 @@ def open_outbox(
         limits=limits,
         tell=tell,
         tell_damaged=tell_damaged,
+        tell_opened=tell_opened,
     )
     outbox.start()
     return outbox

@@ -27,6 +27,8 @@ from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import restored
 
+OPENING_SECONDS = 10.0
+"""How long everything waits at the start for an outbox that cannot be opened; it is tried three times more."""
 OPENINGS = 50
 """The number of domains tried at a time after the start."""
 _TURN_SECONDS = 0.25
@@ -55,6 +57,8 @@ class Kept(Service):
         self._next_age = 0.0
         self._idle_rounds = 0
         self._is_looking = False
+        self._is_known = False  # what earlier processes have kept
+        self._patience = Timer(shared.reactor)
 
     def startService(self) -> None:
         super().startService()
@@ -67,9 +71,15 @@ class Kept(Service):
             key_file=settings.outbox.key_file,
             tell=self._tell,
             tell_damaged=self._tell_damaged,
+            tell_opened=self._opened,
             schema=self._schema,
         )
-        self._find_pairs()
+        if self._keeper.outbox.condition.is_ready:
+            self._is_known = True
+            self._find_pairs()
+        else:
+            self._keeper.begin_opening()
+            self._patience.start(OPENING_SECONDS, self._go_without)
         self._await_turn()
 
     @property
@@ -85,6 +95,7 @@ class Kept(Service):
 
     def stopService(self) -> None:
         self._timer.stop()
+        self._patience.stop()
         super().stopService()
 
     async def close(self) -> None:
@@ -134,6 +145,35 @@ class Kept(Service):
     def _tell_damaged(self, rows: int) -> None:
         text = f"the outbox had to set aside {counted(rows, 'row')} that cannot be read; the rest is sent"
         self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
+
+    # -- the first opening -------------------------------------------------------------------------------------------
+
+    def _opened(self) -> None:
+        """Let everything go on that has waited for the outbox since the start."""
+        outbox = self._keeper.outbox
+        if outbox is None or self._is_known:
+            return
+        self._is_known = True
+        self._patience.stop()
+        if not self._keeper.is_opening and outbox.stanzas:
+            stanzas = counted(outbox.stanzas, "stanza")
+            text = f"the outbox can be read at last: {stanzas} of an earlier run may arrive after newer ones"
+            self._shared.board.publish(Remark(text=text, weight=Level.WARN))
+        self._keeper.end_opening(self._tell_routes)
+        self._find_pairs()
+
+    def _go_without(self) -> None:
+        """Leave everything in memory, because the outbox could not be opened for too long."""
+        text = (
+            f"the outbox could not be opened for {OPENING_SECONDS:g} s: stanzas wait in memory only, and those of an"
+            " earlier run may arrive after newer ones"
+        )
+        self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
+        self._keeper.end_opening(self._tell_routes)
+
+    def _tell_routes(self) -> None:
+        for route in [*self._routing.routes, *self._served.placed.values()]:
+            route.outbox_opened()
 
     # -- stanzas kept by an earlier process --------------------------------------------------------------------------
 

@@ -70,6 +70,9 @@ class FickleOutbox(MemoryOutbox):
     def page(self, *args: Any, **how: Any) -> Deferred[Any]:
         return self._later(lambda: MemoryOutbox.page(self, *args, **how))
 
+    def state(self, *args: Any) -> Deferred[Any]:
+        return self._later(lambda: MemoryOutbox.state(self, *args))
+
     def settle(self, *args: Any) -> Deferred[Any]:
         return self._later(lambda: MemoryOutbox.settle(self, *args), may_fail=False)
 
