@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import succeed
 from twisted.internet.testing import MemoryReactorClock
 
 from gateway.config import load
+from gateway.notices.notices import Level, Remark
 from gateway.outbox import opening
 from gateway.outbox.conditions import PAUSES, Condition
 from gateway.outbox.database import KIND
@@ -22,6 +24,8 @@ from gateway.storage.files import open_file
 from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.configuration import Folder
 from tests.support.http import ask
+from tests.support.trees import stanza
+from tests.unit.federation.test_kept_route import Stream
 from tests.unit.outbox.contract import now
 
 PAIR = DomainPair(Domain("im.test"), Domain("far.test"))
@@ -221,3 +225,73 @@ def test_stanzas_expire_one_slice_after_the_other(running: Running, monkeypatch:
     outbox.put(PAIR, [stanza] * ended, accepted=when, expires=when + 1).addErrback(lambda failure: None)
     running.reactor.pump([1.0] * 61)
     assert running.gateway.keeper.counts["expired"] == ended
+
+
+# -- a file that cannot be opened at the start -------------------------------------------------------------------------
+
+
+class Late(Running):
+    """A gateway whose file, with a stanza of an earlier process, cannot be opened at the start."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        earlier = Running(folder, monkeypatch).start()
+        earlier.put(b"<message id='0' from='a@im.test' to='b@far.test'><body>Hi</body></message>")
+        earlier.stop()
+        super().__init__(folder, monkeypatch)
+        self.log: list[str] = []
+        self.remarks: list[Remark] = []
+        self.gateway.shared.board.subscribe(self.remarks.append, Remark)
+        self.stream = Stream(self.log)
+        self.stream.is_managed = True
+        monkeypatch.setattr(self.gateway.federation.streams, "open", lambda pair: succeed(self.stream))
+        self.away = self.path.with_suffix(".away")
+        self.path.rename(self.away)
+        self.path.mkdir(mode=0o700)
+        self.start()
+
+    def send(self, number: int) -> None:
+        router = self.gateway.routing.router
+        router.route(stanza(f"<message id='{number}' from='a@im.test' to='b@far.test'><body>Hi</body></message>"))
+        router.flush()
+
+    def come_back(self) -> None:
+        """Let the file be there again."""
+        self.path.rmdir()
+        self.away.rename(self.path)
+
+    def passes(self, seconds: int) -> None:
+        self.reactor.pump([1.0] * seconds)
+
+
+@pytest.fixture
+def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    late = Late(tmp_path, monkeypatch)
+    yield late
+    late.stop()
+
+
+def test_nothing_is_sent_before_the_file_is_open_and_what_it_has_goes_first(late: Late) -> None:
+    late.send(1)
+    unsafe = late.gateway.keeper.unsafe()
+    late.passes(2)
+    assert late.log == []
+    assert unsafe is not None
+    assert not unsafe.called
+    late.come_back()
+    late.passes(2)
+    assert late.log == ["write 0 1"]
+    assert unsafe.called
+
+
+def test_after_ten_seconds_it_goes_on_without_the_file_and_says_so_once(late: Late) -> None:
+    late.send(1)
+    late.passes(11)
+    assert late.log == ["write 1"]
+    assert [each.weight for each in late.remarks if "could not be opened" in each.text] == [Level.ERROR]
+    late.come_back()
+    late.passes(60)
+    assert late.log == ["write 1", "write 0"]
+    assert (
+        len([each for each in late.remarks if "1 stanza of an earlier run may arrive after newer ones" in each.text])
+        == 1
+    )
