@@ -435,8 +435,8 @@ class RemoteRoute:
             self._backlog.stand_behind(self.outflow.take_all())
         if self.disposition is not Disposition.QUEUEING:
             self.wake()
-        elif self._opening is None and "retry" not in self._timers:
-            self._open()
+        elif "deadline" not in self._timers:
+            self._begin()
 
     def learn(self) -> None:
         """Send what another node has left for this pair: somebody has put it into the outbox behind our back."""
@@ -467,6 +467,9 @@ class RemoteRoute:
     def _begin(self) -> None:
         if self._closed_for:
             self._failed(DeliveryFailed(self._closed_for))
+            return
+        if self._is_opening:  # what the outbox has must leave first; `outbox_opened` comes back to this
+            self.disposition = Disposition.QUEUEING
             return
         if self._is_held and self._has_kept and not len(self.outflow):
             self._timers.stop("again")
@@ -513,15 +516,13 @@ class RemoteRoute:
     def retry(self) -> None:
         """Try now, despite earlier failures: an operator asks for it, or the domain has shown that it is there."""
         self._reached()
-        if self.disposition is Disposition.QUEUEING and self._opening is None:
+        if self.disposition is Disposition.QUEUEING and self._opening is None and not self._is_opening:
             self._timers.stop("retry")
             self._open()
         elif self.disposition is Disposition.WAITING:
             self._begin()
 
     def _open(self) -> None:
-        if self._is_opening:
-            return  # what the outbox has must leave first; `outbox_opened` comes back to this
         opening = self._opening = self._open_stream(self.pair)
         opening.addCallbacks(self._opened, self._not_opened)
 

@@ -195,7 +195,7 @@ class KeptBacklog:
         return self._keeper.clock.seconds()
 
     def _watch_followers(self) -> None:
-        if self._followers and not self._impatience.is_running:
+        if self._followers and not self._impatience.is_running and not self._keeper.is_opening:
             self._impatience.start(self._owner.keep_terms.patience, self._lose_patience)
 
     @property

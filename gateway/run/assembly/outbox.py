@@ -96,6 +96,8 @@ class Kept(Service):
     def stopService(self) -> None:
         self._timer.stop()
         self._patience.stop()
+        if self._keeper.is_opening:
+            self._keeper.end_opening(self._tell_routes)
         super().stopService()
 
     async def close(self) -> None:

@@ -122,10 +122,15 @@ def test_too_many_that_wait_for_the_outbox_are_refused() -> None:
     assert harness.heard() == ["we get error 3 resource-constraint"]
 
 
-def test_who_waits_for_the_outbox_waits_no_longer_than_for_a_stream() -> None:
-    harness = ClosedHarness(earlier=0)
-    harness.send(*messages(1))
-    harness.pass_(31)
+@pytest.mark.parametrize("terms", [KEPT, ALL, RouteTerms()], ids=["waiting", "all", "no"])
+def test_time_for_a_stream_begins_when_the_wait_for_the_outbox_ends(terms: RouteTerms) -> None:
+    harness = ClosedHarness(terms, earlier=0)
+    harness.send(ASKED.format(id=1))
+    harness.pass_(9)
+    harness.gives_up()
+    harness.pass_(29)
+    assert harness.heard() == ["open"]
+    harness.pass_(2)
     assert harness.heard() == ["we get error 1 remote-server-timeout"]
     assert harness.route.in_memory == 0
 

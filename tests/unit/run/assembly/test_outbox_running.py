@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 
 from gateway.config import load
@@ -41,6 +41,7 @@ class Running:
         monkeypatch.setattr(assembly, "open_outbox", partial(opening.open_outbox, in_thread=False))
         file = Folder(folder).complete('[log]\nlevel = "error"\n')
         self.gateway: Gateway = build(load(file), self.reactor)
+        monkeypatch.setattr(self.gateway.federation.streams, "open", lambda pair: Deferred())
         self.gateway.shared.settings.gateway.state.mkdir(mode=0o700, exist_ok=True)
         self.lines: list[str] = []
         self.gateway.shared.board.subscribe(lambda notice: self.lines.append(notice.sentence), assembly.OutboxChanged)
@@ -291,7 +292,13 @@ def test_after_ten_seconds_it_goes_on_without_the_file_and_says_so_once(late: La
     late.come_back()
     late.passes(60)
     assert late.log == ["write 1", "write 0"]
-    assert (
-        len([each for each in late.remarks if "1 stanza of an earlier run may arrive after newer ones" in each.text])
-        == 1
-    )
+    told = [each for each in late.remarks if "1 stanza of an earlier run may arrive after newer ones" in each.text]
+    assert [each.weight for each in told] == [Level.WARN]
+
+
+def test_gateway_that_stops_while_it_waits_for_the_file_keeps_nobody_waiting(late: Late) -> None:
+    late.send(1)
+    unsafe = late.gateway.keeper.unsafe()
+    assert unsafe is not None
+    late.gateway.kept.stopService()
+    assert unsafe.called
