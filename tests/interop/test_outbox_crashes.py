@@ -62,7 +62,7 @@ CASES = (
     ]
     if TIMES
     else [
-        *rounds(Prosody, MANAGED, [RANDOM, *inside(KILL, [4, 17]), *inside(FAIL, [6])]),
+        *rounds(Prosody, MANAGED, [RANDOM, *inside(KILL, [4, 17]), *inside(FAIL, [2])]),
         *rounds(Prosody, {}, [RANDOM]),
     ]
 )

@@ -204,7 +204,7 @@ class ComponentAtStart(ComponentStory):
 
     @property
     def lost(self) -> list[str]:
-        """What has no end; of what was written to a component that dies, this may be so unless it was kept."""
+        """Return what was kept and has no end; what was written to a component that dies may have none."""
         was_kept = [*self.kinds] if self.keep_level == "all" else [str(number) for number in range(EARLIER)]
         return [each for each in was_kept if self.kinds[each] is TO_NURSE and each in self.without_an_end]
 
