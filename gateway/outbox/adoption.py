@@ -2,7 +2,7 @@
 
 A stanza is put into our outbox first, and settled in the other one when that is on disk. So a crash in between makes it
 arrive twice, and nothing loses it. It keeps its times, and its place among the stanzas of its pair that come
-from the same outbox. Withheld stanzas move as well, and those that were set aside, as far as there is room for them.
+from the same outbox. Of subscription requests and their answers, the newest of both outboxes is kept. Withheld stanzas move as well, and those that were set aside, as far as there is room for them.
 What the operator has held is held here, too; the other outbox keeps that for the time when its gateway is back.
 """
 
@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
 
 from gateway.outbox.errors import OutboxFull
 from gateway.outbox.interfaces import IOutbox
-from gateway.outbox.records import KeptStanza, PairState
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.outbox.records import KeptStanza
+from gateway.outbox.retention import Keep, keeping, key_of, name_of
+from gateway.xmpp.addresses import Domain, DomainPair, MalformedAddress
+from gateway.xmpp.stanzas import restored
 
 PAGE_STANZAS = 500
 
@@ -48,12 +52,14 @@ async def adopt(
             await own.hold(domain)
         held(domains)
     for state in await left.pairs():
+        newest = _Newest(own, state.pair)
         while goes_on() and (page := await left.page(state.pair, 0, PAGE_STANZAS)):
             last = 0
             try:
-                for times, run in groupby(page, key=_times):
+                for (times, key), run in groupby(page, key=_times_and_key):
                     stanzas_of_run = list(run)
-                    await _put(own, state, times, stanzas_of_run, moved)
+                    if key is None or not await newest.is_newer(key, times[0]):
+                        await _put(own, state.pair, times, key, stanzas_of_run, moved)
                     last = stanzas_of_run[-1].number
             except OutboxFull:
                 await left.settle(state.pair, last)  # the rest of the page stays where it is
@@ -74,18 +80,52 @@ async def adopt(
     return Adopted(stanzas, goes_on())
 
 
+class _Newest:
+    """The subscription requests and answers of a pair that our outbox has, and when it accepted the newest of each."""
+
+    def __init__(self, own: IOutbox, pair: DomainPair) -> None:
+        self._own = own
+        self._pair = pair
+        self._accepted: dict[bytes, float] = {}
+        self._read_upto = 0
+
+    async def is_newer(self, key: bytes, accepted: float) -> bool:
+        """Return whether ours under this key is newer than one that was accepted then."""
+        while page := await self._own.page(self._pair, self._read_upto, PAGE_STANZAS):
+            self._read_upto = page[-1].number
+            for each in page:
+                if (found := _key(each)) is not None:
+                    self._accepted[found] = max(each.accepted, self._accepted.get(found, 0))
+        return self._accepted.get(key, 0) > accepted
+
+
+def _key(stanza: KeptStanza) -> bytes | None:
+    if name_of(stanza.raw) != "presence":
+        return None
+    try:
+        presence = restored("presence", stanza.raw)
+    except MalformedAddress:
+        return None
+    return key_of(presence) if keeping(presence) is Keep.NEWEST else None
+
+
 async def _put(
     own: IOutbox,
-    state: PairState,
+    pair: DomainPair,
     times: tuple[float, float],
+    key: bytes | None,
     run: list[KeptStanza],
     moved: Callable[[DomainPair], None],
 ) -> None:
     accepted, expires = times
-    put = own.put(state.pair, [each.raw for each in run], accepted=accepted, expires=expires)
+    put: Deferred[Any]
+    if key is None:
+        put = own.put(pair, [each.raw for each in run], accepted=accepted, expires=expires)
+    else:
+        put = own.put_newest(pair, key, run[-1].raw, accepted=accepted, expires=expires)
     # At once, before anything that is put later is told: then the route does not pass these over.
-    await put.addCallback(lambda _: moved(state.pair))
+    await put.addCallback(lambda _: moved(pair))
 
 
-def _times(stanza: KeptStanza) -> tuple[float, float]:
-    return stanza.accepted, stanza.expires
+def _times_and_key(stanza: KeptStanza) -> tuple[tuple[float, float], bytes | None]:
+    return (stanza.accepted, stanza.expires), _key(stanza)

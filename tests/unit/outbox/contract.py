@@ -12,13 +12,17 @@ import pytest
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
+from gateway.outbox.adoption import adopt
 from gateway.outbox.chunks import STANZA_BYTES, STANZAS
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import Bound, OutboxFull, OutboxUnavailable
 from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import AGES, DomainState, Failing, OutboxLimits, PairState
+from gateway.outbox.retention import key_of
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition
+from gateway.xmpp.stanzas import AddressedStanza, restored
 
 OURS, OTHERS, FAR, FARTHER = map(Domain, ("ours.example", "others.example", "far.example", "farther.example"))
 PAIR = DomainPair(OURS, FAR)
@@ -219,6 +223,38 @@ class OutboxContract:
         self.ask(outbox.remove, [number])
         assert self.kept(outbox) == [b"<presence id='2'/>"]
         assert again > number
+
+    # What moves here from the outbox of a gateway that is gone
+
+    @pytest.mark.parametrize(
+        ("here", "arrive"),
+        [
+            pytest.param((), ["unsubscribe"], id="here-is-none"),
+            pytest.param(("subscribe", NOW - 5), ["unsubscribe"], id="here-is-an-older-one"),
+            pytest.param(("subscribe", NOW + 5), ["subscribe"], id="here-is-a-newer-one"),
+        ],
+    )
+    def test_the_newest_subscription_of_both_outboxes_is_kept(self, outbox: Any, here: Any, arrive: list[str]) -> None:
+        def subscription(kind: str) -> AddressedStanza:
+            address = f"from='romeo@{PAIR.sender}' to='juliet@{PAIR.target}'"
+            return restored("presence", f"<presence {address} type='{kind}'/>".encode())
+
+        def keep(where: IOutbox, kind: str, accepted: float) -> None:
+            presence = subscription(kind)
+            times = {"accepted": accepted, "expires": accepted + DAY}
+            self.ask(where.put_newest, PAIR, key_of(presence), presence.raw, **times)
+
+        left = MemoryOutbox(limits=OutboxLimits())
+        keep(left, "unsubscribe", NOW)
+        now(left.put(PAIR, lines(1), accepted=NOW, expires=NOW + DAY))
+        if here:
+            keep(outbox, *here)
+        self.ask(lambda: Deferred.fromCoroutine(adopt(left, outbox, moved=lambda pair: None)))
+        assert left.stanzas == 0
+        kept = [subscription(each).raw for each in arrive]
+        assert sorted(self.kept(outbox)) == sorted([*kept, *lines(1)])
+        keep(outbox, "subscribe", NOW + 9)
+        assert self.kept(outbox) == [*lines(1), subscription("subscribe").raw]
 
     # Time
 
