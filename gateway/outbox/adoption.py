@@ -2,8 +2,9 @@
 
 A stanza is put into our outbox first, and settled in the other one when that is on disk. So a crash in between makes it
 arrive twice, and nothing loses it. It keeps its times, and its place among the stanzas of its pair that come
-from the same outbox. Of subscription requests and their answers, the newest of both outboxes is kept. Withheld stanzas move as well, and those that were set aside, as far as there is room for them.
-What the operator has held is held here, too; the other outbox keeps that for the time when its gateway is back.
+from the same outbox. Of subscription requests and their answers, the newest of both outboxes is kept. Withheld stanzas
+move as well, and those that were set aside, as far as there is room for them. What the operator has held is held here,
+too; the other outbox keeps that for the time when its gateway is back.
 """
 
 from __future__ import annotations

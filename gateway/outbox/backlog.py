@@ -767,7 +767,7 @@ class KeptBacklog:
     def stand_behind(self, waiting: Sequence[AddressedStanza]) -> None:
         """Put what waits in memory behind what the outbox has, because that has become known; no stream is open.
 
-        `waiting` are stanzas that the owner has, in addition to the followers. Those that are never kept follow in memory.
+        `waiting` are stanzas that the owner has, in addition to the followers. What is never kept waits in memory.
         """
         self._impatience.stop()
         self._newest = EVERYTHING
