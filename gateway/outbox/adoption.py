@@ -19,7 +19,8 @@ from gateway.outbox.errors import OutboxFull
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.records import KeptStanza
 from gateway.outbox.retention import Keep, keeping, key_of, name_of
-from gateway.xmpp.addresses import Domain, DomainPair, MalformedAddress
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import MalformedAddress
 from gateway.xmpp.stanzas import restored
 
 PAGE_STANZAS = 500

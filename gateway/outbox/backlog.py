@@ -372,13 +372,14 @@ class KeptBacklog:
             for stanza, number in zip(stanzas, numbers, strict=True)
         }
         left = replace(kept)
-        self._remove([each.number for id_, each in kept.items() if id_ not in left])
         if self._apart is not None:  # they stay there, although another one might be the first
             self._apart.update({each.number: each for each in kept.values()})
-            return
-        self._ahead.read_upto = max(self._ahead.read_upto, numbers[-1])
-        if left:
-            self._fly([each for id_, each in kept.items() if id_ in left])
+        else:
+            self._ahead.read_upto = max(self._ahead.read_upto, numbers[-1])
+            if left:
+                self._fly([each for id_, each in kept.items() if id_ in left])
+        # Last, because the outbox may answer at once, and then the next page is read.
+        self._remove([each.number for id_, each in kept.items() if id_ not in left])
 
     def spill(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Keep what has waited too long for room on an open stream; what comes from now on goes behind it.

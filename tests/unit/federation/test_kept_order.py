@@ -387,6 +387,10 @@ def test_each_stanza_has_one_end_while_an_operator_holds_the_domain(terms: Route
 # What chance has found, each as its own story.
 
 
+def test_what_was_adopted_is_not_sent_again_though_the_outbox_answers_at_once() -> None:
+    assert told(168, KEPT, may_learn=True).overtaken == []
+
+
 def test_what_is_not_kept_has_its_place_among_what_a_broken_stream_gives_back(harness: KeptRouteHarness) -> None:
     harness.send(*messages(0))
     stream = harness.opened()
