@@ -82,6 +82,7 @@ HEADER = (
     b"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'"
     b" xmlns:db='jabber:server:dialback' from='theirs.test' to='im.test' version='1.0'>"
 )
+LONG_ID = "0c7f-1" * 100  # which the answers repeat: as many bytes are read and said in fewer questions
 OFFERED = 32 << 20  # bytes of questions; their answers would be as many
 MOST_HELD = 8 << 20  # what is read at most: our answers, and what the system holds of them
 
@@ -93,7 +94,7 @@ def resident() -> int:
 
 def offer(connection: socket.socket) -> int:
     """Send questions and read no answer, until nothing is taken for some seconds; return how many bytes were taken."""
-    questions = VERIFY.replace("ours.test", "im.test").encode() * READ
+    questions = VERIFY.replace("ours.test", "im.test").replace("0c7f-1", LONG_ID).encode() * READ
     connection.settimeout(3)
     connection.sendall(HEADER)
     sent = 0
