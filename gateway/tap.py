@@ -121,11 +121,13 @@ def makeService(options: Options) -> Logged:
 def spare_the_collector() -> None:
     """Exempt everything that lives as long as the process from garbage collection.
 
-    Collections are also made rarer, because nearly everything that a stream leaves behind is freed without them.
+    Collections, which the twistd plugin has turned off, begin now. They are also made rarer, because nearly everything
+    that a stream leaves behind is freed without them.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    gc.enable()
 
 
 def reload_by_signal(gateway: Gateway) -> None:

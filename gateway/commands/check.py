@@ -18,7 +18,6 @@ from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.databases import DatabaseCheck, check_databases
 from gateway.commands.exit_statuses import DONE, NOT_DONE
 from gateway.commands.service_user import become_service_user
-from gateway.commands.world import check_world
 from gateway.config import Mistakes, load
 from gateway.config.advice import identities_of, warnings
 from gateway.config.reading import Mistake
@@ -63,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _print_json(config_of(arguments))
     settings = read_config(arguments)
     if arguments.world:
+        from gateway.commands.world import check_world  # the whole of `inspection`, which nothing else here needs
+
         return check_world(settings, as_json=arguments.json)
     folder = settings.gateway.state
     is_foreign = is_of_another_user(folder)

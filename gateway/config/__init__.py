@@ -20,8 +20,30 @@ reference.py  docs/configuration.md, from the same descriptions
 
 from __future__ import annotations
 
-from gateway.config.advice import warnings
-from gateway.config.loading import load
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from gateway.config.reading import Mistake, Mistakes
 
+if TYPE_CHECKING:
+    from gateway.config.settings import Settings
+
 __all__ = ["Mistake", "Mistakes", "load", "warnings"]
+
+# The two functions import what they need when they are called: TLS, certificates, the outbox and Twisted's endpoints
+# take longer than everything else that a command does before it prints its help or asks the running service.
+
+
+def load(file: Path | str) -> Settings:
+    """As `loading.load`."""
+    from gateway.config import loading
+
+    return loading.load(file)
+
+
+def warnings(settings: Settings, moment: datetime) -> tuple[str, ...]:
+    """As `advice.warnings`."""
+    from gateway.config import advice
+
+    return advice.warnings(settings, moment)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import load, warnings
+from gateway.config import load
+from gateway.config.advice import warnings
 from gateway.config.settings import Settings, options_of
 from gateway.demo import material
 from gateway.xmpp.addresses import Domain

@@ -16,7 +16,8 @@ import pytest
 
 from gateway.commands import main
 from gateway.commands.check import CHECK_SCHEMA, summary
-from gateway.config import Mistakes, load, warnings
+from gateway.config import Mistakes, load
+from gateway.config.advice import warnings
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage.files import ACCOUNTS, open_file
 from tests.support.configuration import Folder
