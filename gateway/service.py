@@ -23,13 +23,11 @@ from gateway.federation.route import RemoteRoute
 from gateway.handlers.route import HandlerRoute
 from gateway.im.announcing import Announcement
 from gateway.net.connection.protocol import StreamProtocol
-from gateway.net.listen.few_connections import FewConnections
 from gateway.net.listen.listening import NotOpened
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.notices import Level, Remark, counted
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.history import History
-from gateway.operations.http.door import MOST_CONNECTIONS
 from gateway.operations.known_keys_file import FILE as KNOWN_KEYS
 from gateway.operations.known_keys_file import KnownKeysFile
 from gateway.operations.log import LogLevels
@@ -38,10 +36,10 @@ from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import load_certificates
-from gateway.run.assembly.cluster import join_cluster
 from gateway.run.assembly.doors import make_doors, open_doors
 from gateway.run.assembly.federation import federate
 from gateway.run.assembly.importing import import_outbox
+from gateway.run.assembly.joining import join_cluster, take_over
 from gateway.run.assembly.operating import let_operators_in, observe
 from gateway.run.assembly.outbox import Kept
 from gateway.run.assembly.policies import make_policies
@@ -50,10 +48,8 @@ from gateway.run.assembly.routing import route_stanzas
 from gateway.run.assembly.serving import serve_locally
 from gateway.run.assembly.shared import share
 from gateway.run.assembly.state import prepare_state
-from gateway.run.assembly.takeover import OutboxesOnServer, Takeover
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
-from gateway.storage.urls import is_postgresql
 from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import keep_steady
 from gateway.timing.timers import Timer
@@ -99,23 +95,21 @@ class Gateway(MultiService):
         )
         self.status = observation.status
         operating = self.operating = let_operators_in(
-            shared, steered=self, observation=observation, filters=filters, cluster=self.cluster
+            shared,
+            steered=self,
+            observation=observation,
+            filters=filters,
+            cluster=self.cluster,
+            join=self.addService,
         )
-        self.factories: dict[str, IProtocolFactory] = {
-            **self.reception.doors,
-            "http": FewConnections(operating.page, MOST_CONNECTIONS),
-        }
-        endpoints = open_doors(shared, self.factories)
-        for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
+        endpoints = open_doors(shared, self.factory_of)
+        for service in (self.kept, people, filters, operating.control, endpoints, operating.supervised):
             self.addService(service)
         self.addService(observation.rounds)
         if self.cluster is not None:
             self.addService(self.cluster)
-            if is_postgresql(settings.outbox.url) and settings.cluster is not None:
-                url, key_file = settings.outbox.url, settings.outbox.key_file
-                outboxes = OutboxesOnServer(url, settings.cluster.name, reactor, key_file)
-                node = self.cluster.node
-                self.addService(Takeover(node, self.kept, outboxes, reactor, shared.board.publish))
+            if (takeover := take_over(shared, self.cluster, self.kept)) is not None:
+                self.addService(takeover)
         self.addService(federation.revocations)
         keys_file = settings.gateway.state / KNOWN_KEYS
         self.addService(KnownKeysFile(federation.known_keys, keys_file, reactor, shared.board.publish))
@@ -191,6 +185,10 @@ class Gateway(MultiService):
         """Return all connections, incoming ones first."""
         known = [*self.reception.connection_limits.connections, *outbound_connections(self.federation.streams)]
         return cast(list[StreamProtocol], known)  # doors and connectors make no others
+
+    def factory_of(self, door: str) -> IProtocolFactory:
+        """Return the factory behind a key of `[listen]`; that of the http port is made when it is first asked for."""
+        return self.operating.page() if door == "http" else self.reception.doors[door]
 
     # -- steered -----------------------------------------------------------------------------------------------------
 
@@ -290,7 +288,7 @@ class Gateway(MultiService):
             trust=self.trust,
             routing=self.routing,
             served=self.served,
-            factories=self.factories,
+            factory_of=self.factory_of,
             connections=self.connections,
             filters=self.filters,
         )

@@ -25,7 +25,8 @@ from zope.interface import implementer
 from gateway.bounds.tables import family
 from gateway.bundled.options import is_literally_private
 from gateway.handlers.storing import ServiceStorage
-from gateway.net.trust.fetching import Fetcher, FetchFailed, WebAnswer
+from gateway.net.trust.fetching import Fetcher
+from gateway.net.trust.web_answers import FetchFailed, WebAnswer
 from gateway.storage.errors import StoreFull, StoreUnavailable
 from gateway.timing.timers import Timer
 from gateway.xmpp.errors import ResolutionFailed, StanzaCondition, StanzaError

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -31,10 +32,8 @@ from gateway.im.announcing import Announcer
 from gateway.im.assembly import STREAM_FEATURES
 from gateway.im.delegated import Delegates
 from gateway.im.domain import AccountDomain
-from gateway.im.homes import Homes
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
-from gateway.im.sharded import ShardedDomain
 from gateway.notices.attempts.records import StreamLog
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
@@ -49,6 +48,10 @@ from gateway.stream.stanza_reader import AddressLookup
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import Misuse, StreamCondition, StreamError
+
+if TYPE_CHECKING:
+    from gateway.im.homes import Homes
+    from gateway.im.sharded import ShardedDomain
 
 _THREADS = 2  # for salted hashes: as many logins at a time as do not slow down everything else
 
@@ -134,8 +137,7 @@ class People(Service):
         self._router.flush()
 
     def _account_domain(self, domain: Domain, store: IStore) -> AccountDomain:
-        kind = AccountDomain if self._homes is None else partial(ShardedDomain, self._homes)
-        return kind(
+        return self._kind()(
             domain=domain,
             router=self._router,
             store=store,
@@ -147,6 +149,15 @@ class People(Service):
             entities=self._entities(domain),
             delegates=self._delegates(domain),
         )
+
+    def _kind(self) -> Callable[..., AccountDomain]:
+        if self._homes is None:
+            return AccountDomain
+        from gateway.im.sharded import (
+            ShardedDomain,  # with everything of clusters, of which a single node needs nothing
+        )
+
+        return partial(ShardedDomain, self._homes)
 
     def session(self, connection: Connection) -> ClientSession:
         """Return the session for a new connection on a client port."""
@@ -162,9 +173,8 @@ class People(Service):
         return domain.close_account(account, StreamError(StreamCondition.NOT_AUTHORIZED, "the account was changed"))
 
     def _evict(self, shards: Collection[int], error: Callable[[str], StreamError]) -> None:
-        for domain in self.domains.values():
-            if isinstance(domain, ShardedDomain):
-                domain.evict(shards, error)
+        for domain in cast("dict[Domain, ShardedDomain]", self.domains).values():  # it is the homes that call this
+            domain.evict(shards, error)
 
     def _claim(self, leases: Sequence[tuple[int, int]]) -> None:
         if IShardedStore.providedBy(self.store):

@@ -18,12 +18,9 @@ from twisted.internet.defer import Deferred
 
 from gateway.bounds.tables import Bounded, family
 from gateway.routing.outflow import Channel
-from gateway.routing.requests import OwnQuestions, RequestKey, request_key
+from gateway.routing.requests import OWN, OwnQuestions, RequestKey, request_key
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import AddressedStanza
-
-OWN = "xg."
-"""The beginning of a resource from which a gateway asks for itself; the name of its node follows."""
 
 MOST_CROSSED = 10_000
 """Requests that crossed to this node, and whose asker is remembered."""

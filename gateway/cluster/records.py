@@ -12,18 +12,16 @@ or a process that is no longer the present one has no effect, so nothing has to 
 from __future__ import annotations
 
 import json
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gateway.cluster.names import NODE_NAME
 from gateway.cluster.shards import SHARDS
 
 WIRE = 1
 """The version of records and frames; a node reads those of the version before its own, too."""
-
-NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 
 
 class Standing(StrEnum):

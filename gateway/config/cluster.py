@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.cluster.records import NODE_NAME
+from gateway.cluster.names import NODE_NAME
 from gateway.config.reading import Reading
 from gateway.config.settings import ClusterSettings, ComponentDomain, ImDomain, Settings
 from gateway.config.tables import read_section

@@ -7,7 +7,6 @@ metrics.
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -21,16 +20,15 @@ from gateway.filters.lists import ListState
 from gateway.filters.notices import FilterDecided
 from gateway.net.listen.connection_limits import TurnedAway
 from gateway.notices.attempts.known_keys import KeyChanged
-from gateway.notices.attempts.records import Attempt, Kind, StreamEnded
+from gateway.notices.attempts.records import Attempt, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.notices.notices import LoopLag, MaybeLost, Notice, ServiceBlocked, StanzaBounced, StanzasPassed
-from gateway.operations.minutes import Series
+from gateway.notices.notices import LoopLag, MaybeLost, Notice, ServiceBlocked, StanzaBounced
 from gateway.operations.peers import PeerState
 from gateway.operations.status_records import Figures
+from gateway.operations.tally import StanzaTally
 from gateway.operations.troubles import TroubleKind
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-KINDS = frozenset(("message", "presence", "iq"))
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
@@ -40,7 +38,6 @@ class Metrics:
     """The metrics, with their own registry; a subscriber for notices."""
 
     KINDS = (
-        StanzasPassed,
         StanzaBounced,
         Attempt,
         StreamEnded,
@@ -52,11 +49,11 @@ class Metrics:
         ServiceBlocked,
     )
 
-    def __init__(self, figures: Callable[[], Figures]) -> None:
+    def __init__(self, figures: Callable[[], Figures], tally: StanzaTally) -> None:
         """`figures` returns the present figures; it is called for each scrape."""
         registry = self.registry = CollectorRegistry()
-        self._passed = StanzaCounts()
-        registry.register(self._passed)
+        self.tally = tally
+        registry.register(StanzaCounters(tally))
         attempts = Counter(
             "xmpp_gateway_attempts",
             "Attempts at streams, by us (out) or by others (in), by verdict",
@@ -130,10 +127,6 @@ class Metrics:
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def totals(self) -> dict[Series, int]:
-        """Return how many stanzas have come in from other servers, and gone out to them."""
-        return {Series.IN: self._passed.total(came_in=True), Series.OUT: self._passed.total(came_in=False)}
-
     def text(self) -> bytes:
         """Return all metrics, as they are now."""
         return generate_latest(self.registry)
@@ -141,8 +134,6 @@ class Metrics:
     def notice(self, notice: Notice) -> None:
         """Count a notice."""
         match notice:
-            case StanzasPassed():
-                self._passed.add(notice)
             case StanzaBounced():
                 self._bounces(notice.condition, "yes" if notice.answered else "no").inc()
             case Attempt():
@@ -166,24 +157,11 @@ class Metrics:
                 self._lag.observe(notice.seconds)
 
 
-class StanzaCounts(Collector):
-    """Counters of stanzas and their bytes. They count every batch that passes, so they are plain numbers."""
+class StanzaCounters(Collector):
+    """The counters of stanzas and their bytes, which the tally counts."""
 
-    def __init__(self) -> None:
-        self._stanzas: Tally[tuple[bool, str, str]] = Tally()
-        self._bytes: Tally[tuple[bool, str]] = Tally()
-
-    def add(self, passed: StanzasPassed) -> None:
-        """Count a batch."""
-        came_in, via = passed.came_in, passed.via
-        names = [stanza.name for stanza in passed.stanzas]
-        for name in set(names):
-            self._stanzas[came_in, via, name if name in KINDS else "other"] += names.count(name)
-        self._bytes[came_in, via] += passed.size
-
-    def total(self, *, came_in: bool) -> int:
-        """Return how many stanzas passed between servers in one direction."""
-        return sum(self._stanzas[came_in, Kind.SERVER, name] for name in (*KINDS, "other"))
+    def __init__(self, tally: StanzaTally) -> None:
+        self._tally = tally
 
     def describe(self) -> Iterable[CounterMetricFamily]:
         """Return the names, for the registry."""
@@ -201,9 +179,9 @@ class StanzaCounts(Collector):
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return the numbers so far."""
         stanzas, sizes = self.describe()
-        for (came_in, via, kind), count in self._stanzas.items():
+        for (came_in, via, kind), count in self._tally.stanzas.items():
             stanzas.add_metric(["in" if came_in else "out", via, kind], count)
-        for (came_in, via), size in self._bytes.items():
+        for (came_in, via), size in self._tally.bytes.items():
             sizes.add_metric(["in" if came_in else "out", via], size)
         return stanzas, sizes
 

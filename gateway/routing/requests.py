@@ -22,6 +22,9 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 RequestKey = tuple[str, str, str | None]
 
+OWN = "xg."
+"""The beginning of a resource from which one of several gateways asks for itself; the name of its node follows."""
+
 MOST_OWN = 10_000  # our own questions that wait for an answer
 _EACH = 512  # bytes of a request beside its id and its addresses
 

@@ -36,7 +36,7 @@ from gateway.operations.control.door import CommandRefused
 from gateway.routing.review import review
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Material, Trust
-from gateway.run.assembly.doors import Factories
+from gateway.run.assembly.doors import FactoryOf
 from gateway.run.assembly.privileges import end_of_delegation, withdrawal
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, local_route
@@ -60,16 +60,16 @@ class Reload:
         trust: Trust,
         routing: Routing,
         served: Served,
-        factories: Factories,
+        factory_of: FactoryOf,
         connections: Callable[[], Iterable[StreamProtocol]],
         filters: Filters,
     ) -> None:
-        """`factories` are those behind each key of `[listen]`; `connections` are checked against the new rules."""
+        """`factory_of` returns what is behind a key of `[listen]`; `connections` are checked against the new rules."""
         self._shared = shared
         self._trust = trust
         self._routing = routing
         self._served = served
-        self._factories = factories
+        self._factory_of = factory_of
         self._connections = connections
         self._filters = filters
         self._old = shared.settings
@@ -130,7 +130,7 @@ class Reload:
         try:
             for door, endpoint in new.listen.opened():
                 if (door, endpoint) not in before:
-                    new_door = Listening(door, endpoint, self._factories[door], self._shared.reactor)
+                    new_door = Listening(door, endpoint, self._factory_of(door), self._shared.reactor)
                     new_door.privilegedStartService()
                     opened.append(new_door)
         except NotOpened:

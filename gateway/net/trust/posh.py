@@ -23,7 +23,7 @@ from gateway.net.certificates.posh import (
     posh_url,
     read_posh,
 )
-from gateway.net.trust.fetching import FetchFailed
+from gateway.net.trust.web_answers import FetchFailed
 from gateway.xmpp.addresses import Domain
 
 MOST_DOCUMENTS = 1000

@@ -29,7 +29,7 @@ from gateway.net.certificates.revocation import (
     read_list,
 )
 from gateway.net.certificates.trust_store import name_of
-from gateway.net.trust.fetching import FetchFailed
+from gateway.net.trust.web_answers import FetchFailed
 from gateway.notices.notices import Level, Publish, Remark
 
 MOST_LIST_BYTES = 10 * 1024 * 1024

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from heapq import nsmallest
 from typing import Any, Protocol
 
-from gateway.cluster.records import NODE_NAME
+from gateway.cluster.names import NODE_NAME
 from gateway.filters.lists import ListState
 from gateway.notices.attempts.records import Attempt, Kind
 from gateway.operations.control.door import CommandRefused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.clients.people import People
 from gateway.config.settings import ImDomain
@@ -21,7 +21,6 @@ from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Remark, counted
 from gateway.operations.control.cluster import announce_elsewhere
 from gateway.routing.interfaces import IRoute
-from gateway.run.assembly.cluster import Clustered
 from gateway.run.assembly.privileges import delegates_of, entities_of
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, bare_addresses, contacts_of, services_of
@@ -29,6 +28,9 @@ from gateway.run.assembly.shared import Shared
 from gateway.run.assembly.state import logins_secret
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.namespaces import ADMIN
+
+if TYPE_CHECKING:
+    from gateway.run.assembly.cluster import Clustered
 
 
 def host_accounts(shared: Shared, routing: Routing, served: Served, cluster: Clustered | None) -> People:

@@ -33,6 +33,7 @@ from gateway.federation.moving import QUESTION as RESUME
 from gateway.federation.moving import MovingStreams
 from gateway.federation.resumable_streams import ResumableStreams
 from gateway.im.homes import Homes
+from gateway.net.engine.nats_engine import EngineAccess, NatsEngine
 from gateway.notices.notices import ClusterChanged, Level, StanzasPassed
 from gateway.operations.control.door import CommandRefused
 from gateway.outbox.waiting import without_kept
@@ -447,13 +448,8 @@ def _target(stanza: AddressedStanza) -> Domain:
     return stanza.to.domain
 
 
-def join_cluster(shared: Shared, routing: Routing, served: Served) -> Clustered | None:
-    """Return the node that this gateway is; None if it is alone, and then nothing of NATS is imported."""
-    settings = shared.settings.cluster
-    if settings is None:
-        return None
-    from gateway.net.engine.nats_engine import EngineAccess, NatsEngine
-
+def node_of(shared: Shared, routing: Routing, served: Served, settings: ClusterSettings) -> Clustered:
+    """Return the node that this gateway is, reached by NATS."""
     access = EngineAccess(
         urls=settings.url,
         cluster=settings.name,

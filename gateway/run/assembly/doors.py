@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -40,7 +40,7 @@ from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.sessions import Connection
 from gateway.xmpp.errors import StreamCondition, StreamError
 
-Factories = Mapping[str, IProtocolFactory]  # the factory behind each key of `[listen]`
+FactoryOf = Callable[[str], IProtocolFactory]  # the factory behind a key of `[listen]`
 Accepting = Callable[[Facts], SSL.Connection]  # the TLS context for accepting a stream
 
 
@@ -92,10 +92,10 @@ def make_doors(
     )
 
 
-def open_doors(shared: Shared, factories: Factories) -> Endpoints:
+def open_doors(shared: Shared, factory_of: FactoryOf) -> Endpoints:
     """Have the ports opened when the service starts."""
     for door, endpoint in shared.settings.listen.opened():
-        shared.endpoints.addService(Listening(door, endpoint, factories[door], shared.reactor))
+        shared.endpoints.addService(Listening(door, endpoint, factory_of(door), shared.reactor))
     return shared.endpoints
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.clients.people import People
 from gateway.net.connection.protocol import StreamProtocol
@@ -18,30 +22,27 @@ from gateway.operations.control.filters import FilterCommands
 from gateway.operations.control.operator import Operator, Steered
 from gateway.operations.control.place import socket_path
 from gateway.operations.fates import Fates
-from gateway.operations.http.door import HTTPDoor, Page, Response
-from gateway.operations.http.events import EventStream
-from gateway.operations.http.files import page_files
-from gateway.operations.http.health import alive, ready
 from gateway.operations.http.nodes import OtherNodes
-from gateway.operations.http.views import ViewQuery, Views
-from gateway.operations.lag import LagMeter
-from gateway.operations.metrics import CONTENT_TYPE, ClusterGauges, FilterGauges, Metrics
+from gateway.operations.http.views import Views
 from gateway.operations.minutes import Minutes
 from gateway.operations.outbox_events import OutboxEvents
 from gateway.operations.peers import PeerSources
 from gateway.operations.rounds import Look, Rounds
 from gateway.operations.status import Observed, StatusReader
 from gateway.operations.supervision import Supervised
+from gateway.operations.tally import StanzaTally
 from gateway.operations.troubles import Troubles
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Trust
-from gateway.run.assembly.cluster import Clustered
 from gateway.run.assembly.federation import Federation
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
 from gateway.storage.interfaces import IStore, IWatchedStore
 from gateway.timing.turns import Turns
+
+if TYPE_CHECKING:
+    from gateway.run.assembly.cluster import Clustered
 
 _STORE_ROUNDS = 6
 """A store is tried once in this many rounds: that is a write to the disk."""
@@ -57,7 +58,7 @@ class Observation:
     outbox_events: OutboxEvents
     peers: PeerSources
     troubles: Troubles
-    metrics: Metrics
+    tally: StanzaTally
     rounds: Rounds
 
 
@@ -66,8 +67,8 @@ class Operating:
     """The operator's side of the gateway."""
 
     control: ControlDoor
-    lag: LagMeter
-    page: HTTPDoor
+    page: Callable[[], IProtocolFactory]
+    """Returns the factory of the http port, which is made by the first call."""
     supervised: Supervised
 
 
@@ -85,7 +86,8 @@ def observe(
     """Return the reader of the present state, and what counts and looks around from now on."""
     board, now = shared.board, shared.time_of_day
     fates = Fates(now)
-    minutes = Minutes(now, totals=lambda: metrics.totals(), connections=connections)
+    tally = StanzaTally()
+    minutes = Minutes(now, totals=tally.totals, connections=connections)
     nameservers = federation.resolver.nameservers
     ages = Ages(routing.keeper)
     peers = PeerSources(
@@ -123,9 +125,8 @@ def observe(
         disk=lambda: findings.disk_figures(shared.settings.gateway.state),
     )
     status = StatusReader(observed, shared.reactor.seconds, now)
-    metrics = Metrics(status.figures)
     outbox_events = OutboxEvents(now)
-    for reader in (fates, minutes, metrics, outbox_events):
+    for reader in (fates, minutes, tally, outbox_events):
         board.subscribe(reader.notice, *reader.KINDS)
     looks = [
         Look(lambda: minutes.read(sum(peers.waiting().values()))),
@@ -142,7 +143,7 @@ def observe(
         outbox_events=outbox_events,
         peers=peers,
         troubles=troubles,
-        metrics=metrics,
+        tally=tally,
         rounds=Rounds(looks, shared.reactor),
     )
 
@@ -165,11 +166,11 @@ def let_operators_in(
     observation: Observation,
     filters: Filters,
     cluster: Clustered | None,
+    join: Callable[[Service], None],
 ) -> Operating:
-    """Open the control socket, and make the page and the metrics."""
-    reactor, settings, metrics = shared.reactor, shared.settings, observation.metrics
+    """Open the control socket, and prepare the page; `join` adds a service to the gateway."""
+    reactor, settings = shared.reactor, shared.settings
     operator = Operator(steered, Turns(reactor))
-    metrics.registry.register(FilterGauges(filters.border.lists_now, lambda: filters.withheld.count))
     conversation = Conversation(
         filters.ask,
         filters.asking_address,
@@ -186,13 +187,11 @@ def let_operators_in(
         )
         cluster.commands = commands.for_other_nodes
         actions |= commands.actions
-        metrics.registry.register(ClusterGauges(cluster.figures))
     else:
         actions["drain"] = _not_alone
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
-        lag=LagMeter(reactor, metrics.notice),
-        page=_page(shared, observation, views),
+        page=_page(shared, observation, filters, cluster, views, join),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
     )
 
@@ -226,13 +225,19 @@ def _views(
     )
 
 
-def _page(shared: Shared, observation: Observation, views: Views) -> HTTPDoor:
-    metrics, troubles = observation.metrics, observation.troubles
-    pages = {
-        **dict(page_files()),
-        "/events": EventStream(ViewQuery.read, views.events, shared.reactor),
-        "/metrics": Page(lambda: Response(body=metrics.text(), kind=CONTENT_TYPE)),
-        "/healthz": Page(ready(shared.endpoints.missing, troubles.now)),
-        "/healthz/alive": Page(alive),
-    }
-    return HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)
+def _page(
+    shared: Shared,
+    observation: Observation,
+    filters: Filters,
+    cluster: Clustered | None,
+    views: Views,
+    join: Callable[[Service], None],
+) -> Callable[[], IProtocolFactory]:
+    @cache
+    def page() -> IProtocolFactory:
+        # Nothing else needs twisted.web's server and the library of the metrics, and many gateways have no http port.
+        from gateway.run.assembly.page import make_page
+
+        return make_page(shared, observation, filters, cluster, views, join)
+
+    return page

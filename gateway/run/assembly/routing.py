@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from random import SystemRandom
 
 from gateway.bounds.tables import family
-from gateway.cluster.askers import OWN
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.crowded import CrowdedOut
 from gateway.federation.route import OpenStream, RemoteRoute
 from gateway.federation.route_table import RouteTable
 from gateway.outbox.keeper import Keeper
 from gateway.routing.outflow import QueueSpace
+from gateway.routing.requests import OWN
 from gateway.routing.router import Router
 from gateway.run.assembly.shared import Shared
 from gateway.xmpp.addresses import DomainPair

@@ -19,7 +19,7 @@ from gateway.bundled.options import Circle
 from gateway.bundled.posting import LONGEST_PAUSE, MOST_POSTS_OF_ONE
 from gateway.bundled.webhook import REMEMBERED_SECONDS, Webhook
 from gateway.config.settings import Secret
-from gateway.net.trust.fetching import FetchFailed, WebAnswer
+from gateway.net.trust.web_answers import FetchFailed, WebAnswer
 from gateway.testing import ServiceDriver
 from gateway.xmpp.addresses import Address
 from tests.support.http import ask

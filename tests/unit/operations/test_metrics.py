@@ -18,6 +18,7 @@ from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Board, LoopLag, MaybeLost, ServiceBlocked, StanzaBounced, StanzasPassed
 from gateway.operations.metrics import ClusterGauges, FilterGauges, Metrics
 from gateway.operations.status_records import CertificateStatus, DomainStatus, Figures, OutboxFigures
+from gateway.operations.tally import StanzaTally
 from gateway.outbox.keeper import COUNTED
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import Stanza
@@ -49,7 +50,7 @@ FIGURES = Figures(
 
 @pytest.fixture
 def metrics() -> Metrics:
-    metrics = Metrics(lambda: FIGURES)
+    metrics = Metrics(lambda: FIGURES, StanzaTally())
     metrics.registry.register(FilterGauges(lambda: [NamedList("bad", "a file").look()], lambda: 3))
     nodes = [{"node": "a", "live": True, "crossing": 0}, {"node": "b", "live": False, "crossing": 7}]
     figures = {"node": "a", "life": "a member", "nodes": nodes, "counts": {"sent": 9}}
@@ -79,7 +80,8 @@ def test_document_and_registry_agree_on_names_types_and_labels(metrics: Metrics)
 
 def every_notice_once(metrics: Metrics) -> None:
     board = Board()
-    board.subscribe(metrics.notice, *metrics.KINDS)  # as the gateway does
+    for reader in (metrics, metrics.tally):
+        board.subscribe(reader.notice, *reader.KINDS)  # as the gateway does
     publish = board.publish
     publish(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=stanzas("iq"), size=9))
     publish(
@@ -101,8 +103,8 @@ def stanzas(*names: str) -> list[Stanza]:
 
 def test_stanzas_are_counted_by_direction_and_kind_a_batch_at_a_time(metrics: Metrics) -> None:
     batch = stanzas("message", "iq", "message")
-    metrics.notice(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=batch, size=300))
-    metrics.notice(StanzasPassed(came_in=False, via="component", source="a", target="b", stanzas=batch, size=300))
+    metrics.tally.notice(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=batch, size=300))
+    metrics.tally.notice(StanzasPassed(came_in=False, via="component", source="a", target="b", stanzas=batch, size=300))
     assert value(metrics, "stanzas_total", direction="in", via="server", kind="message") == 2
     assert value(metrics, "stanzas_total", direction="in", via="server", kind="iq") == 1
     assert value(metrics, "stanzas_total", direction="out", via="component", kind="message") == 2
@@ -165,6 +167,6 @@ def test_peers_do_not_become_labels(metrics: Metrics) -> None:
         log = StreamLog(metrics.notice, Clock().seconds, 1, Direction.IN, remote=peer)
         log.end(Verdict.TIMEOUT)
         batch = StanzasPassed(came_in=True, via="server", source=peer, target="b", stanzas=stanzas("odd"), size=1)
-        metrics.notice(batch)
+        metrics.tally.notice(batch)
     assert not re.search(rb"peer\d", metrics.text())
     assert value(metrics, "stanzas_total", direction="in", via="server", kind="other") == 50

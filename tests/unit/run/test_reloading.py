@@ -204,7 +204,7 @@ def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) 
 
 def test_who_has_not_said_yet_who_it_is_comes_under_the_new_terms(gateway: Gateway, folder: Folder) -> None:
     def terms() -> Terms:
-        protocol: Any = gateway.factories["server"].buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
+        protocol: Any = gateway.factory_of("server").buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
         return protocol.stream.facts.terms  # type: ignore[no-any-return]
 
     gateway.shared.reactor.advance(100)  # the limits let nobody in at the very beginning of time

@@ -12,7 +12,8 @@ from twisted.internet.protocol import Factory, Protocol
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.resolver import Resolver
 from gateway.net.trust import fetching
-from gateway.net.trust.fetching import Fetcher, FetchFailed
+from gateway.net.trust.fetching import Fetcher
+from gateway.net.trust.web_answers import FetchFailed
 from tests.support.dns import Table
 from tests.support.reactor import run_in_reactor, running_reactor
 

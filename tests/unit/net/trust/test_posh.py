@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.net.certificates.posh import posh_url
-from gateway.net.trust.fetching import FetchFailed
 from gateway.net.trust.posh import FAILURE_SECONDS, MOST_AT_ONCE, PoshDocuments
+from gateway.net.trust.web_answers import FetchFailed
 from gateway.xmpp.addresses import Domain
 
 FAR = Domain("far.test")

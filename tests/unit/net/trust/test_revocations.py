@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.net.certificates.revocation import FetchedLists
-from gateway.net.trust.fetching import FetchFailed
 from gateway.net.trust.revocations import AT_ONCE, Revocations
+from gateway.net.trust.web_answers import FetchFailed
 from gateway.notices.notices import Notice
 from tests.support.ca import NOW, authority
 from tests.unit.net.certificates.test_revocation import ISSUED, URL, naming
