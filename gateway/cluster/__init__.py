@@ -1,5 +1,6 @@
 """Several gateways that act as one: who is there, who has what, and what crosses between them.
 
+    names.py         what a node may be called
     shards.py        accounts and single services -> 256 shards; shards -> nodes
     records.py       what each node writes into the shared directory: keys and values
     lease.py         this node's membership: a table of states, and a lease by its own clock

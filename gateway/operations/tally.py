@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from gateway.notices.attempts.records import Kind
-from gateway.notices.notices import StanzasPassed
+from gateway.notices.notices import Notice, StanzasPassed
 from gateway.operations.minutes import Series
 
 KINDS = frozenset(("message", "presence", "iq"))
@@ -21,8 +21,9 @@ class StanzaTally:
         """By whether they came in, by what they came or went, and their kind."""
         self.bytes: Counter[tuple[bool, str]] = Counter()
 
-    def notice(self, passed: StanzasPassed) -> None:
+    def notice(self, passed: Notice) -> None:
         """Count a batch."""
+        assert isinstance(passed, StanzasPassed)
         came_in, via = passed.came_in, passed.via
         names = [stanza.name for stanza in passed.stanzas]
         for name in set(names):

@@ -236,8 +236,10 @@ def _page(
     @cache
     def page() -> IProtocolFactory:
         # Nothing else needs twisted.web's server and the library of the metrics, and many gateways have no http port.
+        from gateway.operations.metrics import Metrics
         from gateway.run.assembly.page import make_page
 
-        return make_page(shared, observation, filters, cluster, views, join)
+        metrics = Metrics(observation.status.figures, observation.tally)
+        return make_page(shared, metrics, observation.troubles.now, filters, cluster, views, join)
 
     return page
