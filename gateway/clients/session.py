@@ -37,8 +37,8 @@ from gateway.features.stream_management import (
     ResumptionDecided,
     acknowledgement,
 )
+from gateway.im.answers import UNREACHED
 from gateway.im.domain import AccountDomain
-from gateway.im.homes import UNREACHED
 from gateway.notices.attempts.records import StreamLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import ClientFacts, Management

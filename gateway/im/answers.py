@@ -6,7 +6,7 @@ from gateway.im.account import Account, Resource
 from gateway.im.edits import attribute, to_recipient
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import (
     CONTENT,
     AddressedStanza,
@@ -17,6 +17,9 @@ from gateway.xmpp.stanzas import (
     result_reply,
     stanza_error,
 )
+
+UNREACHED = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "this account cannot be reached at the moment")
+"""The error for an account that lives at no node, or at one that is out of reach."""
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:

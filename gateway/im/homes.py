@@ -23,6 +23,7 @@ from gateway.bounds.tables import family
 from gateway.cluster.node import ClusterNode
 from gateway.cluster.open_lane import OpenLane
 from gateway.cluster.shards import shard_of
+from gateway.im.answers import UNREACHED
 from gateway.routing.interfaces import IRouter
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.timing.timers import Timer
@@ -35,7 +36,6 @@ MOST_HOMELESS = 10_000
 """The most stanzas that wait so. A sending domain may use as much as is still free, so one alone gets half of it."""
 LOOK_SECONDS = 0.2
 
-UNREACHED = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "this account cannot be reached at the moment")
 _TOO_MANY = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many stanzas are waiting for accounts")
 
 Crossed = Callable[[Sequence[AddressedStanza]], None]

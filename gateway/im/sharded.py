@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from gateway.cluster.shards import shard_of
 from gateway.im.account import Account, Resource
-from gateway.im.answers import refuse
+from gateway.im.answers import UNREACHED, refuse
 from gateway.im.domain import AccountDomain
-from gateway.im.homes import UNREACHED, Homes
+from gateway.im.homes import Homes
 from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 

@@ -117,6 +117,17 @@ def test_gateway_brings_its_log_to_the_application() -> None:
     assert list(IServiceCollection(application)) == [gateway]
 
 
+def test_twistd_turns_the_collector_off_before_it_imports_the_service() -> None:
+    code = (
+        "import gc\nfrom twisted.plugin import getPlugins\nfrom twisted.application.service import IServiceMaker\n"
+        "mine = next(each for each in getPlugins(IServiceMaker) if each.tapname == 'xmpp-gateway')\n"
+        "before = gc.isenabled()\nmine.options\nduring = gc.isenabled()\n"
+        "from gateway.tap import spare_the_collector\nspare_the_collector()\nprint(before, during, gc.isenabled())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["True", "False", "True"]
+
+
 def test_garbage_collector_passes_over_what_start_up_made() -> None:
     before = gc.get_threshold()
     try:

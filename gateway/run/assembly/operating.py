@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from twisted.application.service import Service
@@ -233,7 +233,7 @@ def _page(
     views: Views,
     join: Callable[[Service], None],
 ) -> Callable[[], IProtocolFactory]:
-    @cache
+    @lru_cache(maxsize=1)
     def page() -> IProtocolFactory:
         # Nothing else needs twisted.web's server and the library of the metrics, and many gateways have no http port.
         from gateway.operations.metrics import Metrics

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from gateway.cluster.alone import Alone
 from gateway.components.route import ComponentRoute
 from gateway.config import load
-from gateway.net.engine import nats_engine
+from gateway.run.assembly import cluster as assembled
 from gateway.service import build
 from gateway.xmpp.addresses import Domain
 from tests.support.configuration import Folder
@@ -51,7 +51,7 @@ class NodeScene:
         self.folder = folder
         self.clock: Any = MemoryReactorClock()
         self.nodes = World(clock=self.clock)
-        monkeypatch.setattr(nats_engine, "NatsEngine", lambda access: Alone(access.node, self.nodes.hub))
+        monkeypatch.setattr(assembled, "NatsEngine", lambda access: Alone(access.node, self.nodes.hub))
         folder.write(CONFIGURATION)
         self.gateway = build(load(folder.path / "gateway.toml"), self.clock)
         assert self.gateway.cluster is not None

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.resolver import Resolver
-from gateway.net.trust import fetching
+from gateway.net.trust import web_client
 from gateway.net.trust.fetching import Fetcher
 from gateway.net.trust.web_answers import FetchFailed
 from tests.support.dns import Table
@@ -136,7 +136,7 @@ def test_without_a_length_the_end_of_the_connection_ends_a_document() -> None:
 def test_the_status_counts_where_the_body_is_not_needed(
     web: type[Web], answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "_BODY_SECONDS", 0.1)
+    monkeypatch.setattr(web_client, "_BODY_SECONDS", 0.1)
     found, _ = post(web, answer)
     assert (found.status, found.body) == (200, b"")
 
