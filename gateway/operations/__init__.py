@@ -6,6 +6,7 @@ log.py               lines for people or programs
 history.py           the last attempts with each domain
 fates.py             for each domain: its open streams, whether it fails, why and since when
 minutes.py           the last day by the minute
+tally.py             stanzas and their bytes since the start
 metrics.py           counters and gauges for Prometheus
 outbox_events.py     what happened to waiting stanzas
 known_keys_file.py   the keys of other domains, on disk

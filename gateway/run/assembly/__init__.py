@@ -16,8 +16,10 @@ serving.py       domains that components and handlers serve
 accounts.py      domains with accounts
 privileges.py    components that act or answer for accounts
 doors.py         the ports of `[listen]`
+joining.py       the two below, imported only where `[cluster]` asks for them
 cluster.py       this gateway as one of several
 takeover.py      the outbox of a node that is gone, taken over by another
 importing.py     the outbox of a gateway that is gone, taken over from its file
-operating.py     status, control socket and http port
+operating.py     status and control socket
+page.py          the http port, made when `[listen]` first asks for it
 """

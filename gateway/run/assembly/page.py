@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from twisted.application.service import Service
 
-from gateway.operations.http.door import HTTPDoor, Page, Response
+from gateway.net.listen.few_connections import FewConnections
+from gateway.operations.http.door import MOST_CONNECTIONS, HTTPDoor, Page, Response
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
@@ -33,8 +34,8 @@ def make_page(
     cluster: Clustered | None,
     views: Views,
     join: Callable[[Service], None],
-) -> HTTPDoor:
-    """Return the site of the http port, with the metrics, which count from now on."""
+) -> FewConnections:
+    """Return the factory of the http port, with the metrics, which count from now on."""
     metrics.registry.register(FilterGauges(filters.border.lists_now, lambda: filters.withheld.count))
     if cluster is not None:
         metrics.registry.register(ClusterGauges(cluster.figures))
@@ -47,4 +48,5 @@ def make_page(
         "/healthz": Page(ready(shared.endpoints.missing, troubles)),
         "/healthz/alive": Page(alive),
     }
-    return HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)
+    site = HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)
+    return FewConnections(site, MOST_CONNECTIONS)

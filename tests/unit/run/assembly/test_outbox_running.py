@@ -67,7 +67,7 @@ class Running:
 
     def seen(self) -> tuple[str, bool, bool]:
         """The condition in the metrics; whether /healthz warns of it; whether the status names it as a trouble."""
-        page = self.gateway.operating.page()
+        page = self.gateway.operating.page().wrappedFactory
         metrics = ask(page, "/metrics")[2].decode().splitlines()
         (figure,) = [line for line in metrics if line.startswith("xmpp_gateway_outbox_ready{")]
         word = figure.split('"')[1]
