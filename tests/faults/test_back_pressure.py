@@ -213,6 +213,9 @@ async def push(source: Component, book: Book, seconds: float) -> None:
             break
 
 
+MANY = 20_000  # 16 MB: more than the system keeps in its own buffers
+
+
 @pytest.mark.parametrize("per_second", [10_000, 3_000])  # with few the system's clock is far ahead of ours
 async def test_h_44_who_never_comes_back_is_cut_off_and_what_waits_is_answered(
     start: Starter, seed: int, per_second: float
@@ -224,11 +227,11 @@ async def test_h_44_who_never_comes_back_is_cut_off_and_what_waits_is_answered(
         component(server, "deaf.here.test") as deaf,
     ):
         deaf.deafen()
-        await send(pusher, book, 30_000, per_second, Random(seed))
+        await send(pusher, book, MANY, per_second, Random(seed))
         await settle([book])
         dropped, named = log.dropped(server), log.named(server, deaf.domain)
         print(f"\n{book.summary(dropped)}; named as perhaps lost: {named}")
         assert server.logged("detached: it read nothing for 2 s")
-        assert 0 < len(book.unaccounted(dropped)) <= named < 30_000
+        assert 0 < len(book.unaccounted(dropped)) <= named < MANY
         assert book.delivered == 0
         assert book.answered_twice == []
