@@ -122,6 +122,27 @@ def test_the_opening_of_a_folder_names_each_of_its_files_and_no_other(opening: P
     assert listed == {path.name for path in opening.parent.glob("*.py") if not path.stem.startswith("__")}
 
 
+def rules_and_files(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each standard, section and file in the table of docs/ARCHITECTURE.md."""
+    standard = ""
+    for line in text.partition("## Where a rule lives")[2].partition("\n## ")[0].splitlines():
+        if heading := re.match(r"\| \*\*(.+)\*\* \|", line):
+            standard = heading[1]
+        elif row := re.fullmatch(r"\| (§.+?) \| .+ \| (.+) \|", line):
+            yield from ((standard, section, file) for section in row[1].split(", ") for file in row[2].split(", "))
+
+
+def test_a_rule_lives_where_the_manual_says() -> None:
+    """The file that is named for a section cites it, or a part of it, and the file or its folder cites the standard."""
+    rules = list(rules_and_files(ARCHITECTURE.read_text()))
+    assert {standard for standard, _, _ in rules} == {"RFC 6120", "RFC 6121", "XEP-0220", "XEP-0198"}
+    for standard, section, file in rules:
+        path = ROOT / file.strip("`")
+        text = path.read_text()
+        assert re.search(rf"{re.escape(section)}(?:\.\d+)*(?!\d)", text), f"{file} does not cite {section}"
+        assert standard in text + (path.parent / "__init__.py").read_text(), f"{file} does not cite {standard}"
+
+
 def test_every_folder_of_the_map_exists_and_nothing_else_does() -> None:
     there = {path.stem for path in ROOT.iterdir() if path.is_dir() or path.suffix == ".py"}
     there -= {"__init__", "__pycache__"}

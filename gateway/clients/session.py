@@ -164,7 +164,7 @@ class ClientSession:
             self._answer(CredentialsFound(keys=refusal))
             return
         if home:
-            self.connection.close(SeeOtherHost(home))
+            self.connection.close(SeeOtherHost(home))  # RFC 6120 §4.9.3.19
             return
         self._try = LoginTry(address=address_of(self.connection.peer_address), account=order.account)
         self._services.login.find(order, self._try).addCallback(self._answer)

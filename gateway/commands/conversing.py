@@ -1,4 +1,4 @@
-"""Has the running service speak with a domain, and returns what it saw as facts for a report."""
+"""A conversation of the running service with a domain; what it saw, as facts for a report."""
 
 from __future__ import annotations
 

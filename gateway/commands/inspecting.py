@@ -1,4 +1,4 @@
-"""Makes an inspector from the settings for DNS and TLS."""
+"""The inspector that commands use, with the settings for DNS and TLS."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class LogCommand(Steering):
 
 @dataclass(frozen=True, kw_only=True)
 class Announce(Steering):
-    """`announce`: an operator's word to those who are online, or to all accounts."""
+    """`announce`: a message of the operator to those who are online, or to all accounts."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)

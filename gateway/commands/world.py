@@ -1,7 +1,7 @@
 """`xmpp-gateway check --world`: our own domains as strangers see them, rule by rule, with the records to publish.
 
 It looks from this machine. A firewall in front of it may treat others differently, and a router may not lead back to
-it, so the last word has a look from elsewhere: `xmpp-gateway interop DOMAIN` on another machine.
+it, so only a look from elsewhere is conclusive: `xmpp-gateway interop DOMAIN` on another machine.
 """
 
 from __future__ import annotations

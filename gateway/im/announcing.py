@@ -1,4 +1,4 @@
-"""Announcements: an operator's word to the accounts of a domain.
+"""Announcements: messages of an operator to the accounts of a domain.
 
 There are two circles, as people know them from other servers: those who are online, and all accounts. The first get a
 headline (RFC 6121 §5.2.2), which nobody keeps for later; the others get an ordinary message, which waits for those who

@@ -1,4 +1,4 @@
-"""Asks the DNS about a domain, and returns the answers as facts.
+"""Questions to the DNS about a domain, with the answers as facts.
 
 Unlike `net.dns.resolver`, which stops asking once it knows enough to connect, this asks everything: both services, both
 families of every server, the TLSA records, and every nameserver by itself, whether they agree.

@@ -87,7 +87,7 @@ class OutsidePolicy:
         self._shut_out = shut_out
 
     def accept(self, header: StreamHeader, facts: Facts) -> Facts:
-        """Check the header of an incoming server; it must name one of our domains, and not claim to be one of them."""
+        """Check the header of an incoming server: it names one of our domains, and is not from one (RFC 6120 §4.7)."""
         target = header.to_domain
         if target is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")

@@ -1,4 +1,4 @@
-"""User timeout: connections whose other end disappeared without a sign (RFC 5482).
+"""User timeout: connections whose other end disappeared without a sign (RFC 5482; RFC 6120 §4.6.1).
 
 When the network between two machines is cut, nothing comes back, and a system goes on sending the same bytes for a
 quarter of an hour. This limits how long it tries, so that bytes that never arrived were written recently.

@@ -17,8 +17,8 @@ Where other domains may not lead us is no target (see `destinations`), unless it
 
 Where the nameservers check signatures (DNSSEC, see `nameservers`), and DNSSEC proves the way to a target, from the
 service records to its addresses, its TLSA records are asked for (RFC 7673 §3). They count if they are proved too. If
-they cannot be had, the target is left out, since somebody may have silenced the nameserver. Bogus service records leave
-nothing to go by, not even the domain itself.
+they cannot be had, the target is left out, since somebody may have silenced the nameserver. If the
+service records are bogus, no target is used, not even the domain itself.
 
 Every question and its answer becomes a sentence for the operator. ResolutionFailed tells by `permanent` whether the DNS
 has said that there is nothing, or has not said anything that could be relied upon.

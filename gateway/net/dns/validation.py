@@ -1,4 +1,4 @@
-"""Checks whether nameservers validate signatures, for a command, which has no event loop and may block."""
+"""Whether nameservers validate signatures: a check for commands, which have no event loop and may block."""
 
 from __future__ import annotations
 

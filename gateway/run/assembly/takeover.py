@@ -5,7 +5,7 @@ have been; the directory says which of them are there. The outbox of one that is
 does, so one node takes it over: it ends the session of the former owner, which cannot write from then on, moves the
 rows to its own outbox, and closes the other one again.
 
-A node that is cut off from NATS, but not from PostgreSQL, opens its outbox again afterwards, and goes on.
+A node that is cut off from NATS, but not from PostgreSQL, opens its outbox again afterwards, and continues.
 """
 
 from __future__ import annotations
