@@ -25,6 +25,7 @@ from OpenSSL import SSL
 from gateway.net.certificates.certificate_names import CLIENT, SERVER, shown
 from gateway.net.certificates.own_certificates import Identity, Keyring, show
 from gateway.net.dns.system_names import is_address
+from gateway.net.tls.requesting import request_certificate
 from gateway.xmpp.addresses import Domain, to_ascii
 from gateway.xmpp.errors import ConfigError, Misuse
 
@@ -165,7 +166,7 @@ def _make_context(rules: TLSRules, side: _ContextKind, identity: Identity | None
         context.set_alpn_select_callback(partial(_select_protocol, side.service.encode("ascii")))
         # Only the accepting side must request a certificate; CertificateJudge verifies it later.
         if side.ask_certificate:
-            context.set_verify(SSL.VERIFY_PEER, _judged_later)
+            request_certificate(context)
     if identity is not None:
         show(identity, context)
     return context
@@ -185,10 +186,6 @@ def _apply(rules: TLSRules, context: SSL.Context) -> None:
 def _keep_staple(connection: SSL.Connection, staple: bytes, _data: object) -> bool:
     """Remember what the server has stapled; it is judged with its certificate."""
     connection.get_app_data().staple = staple
-    return True
-
-
-def _judged_later(_connection: object, _certificate: object, _error: int, _depth: int, _preverified: int) -> bool:
     return True
 
 

@@ -25,14 +25,12 @@ from twisted.python.failure import Failure
 
 from gateway.net.tls.buffers import renew_buffers
 from gateway.net.tls.messages import count_messages, messages
-from gateway.net.tls.records import RECORD_BYTES, read_records
+from gateway.net.tls.records import openssl
 from gateway.net.tls.states import TRANSITIONS, TLSMove, TLSState
 from gateway.net.tls.transport import ITCPStream
 from gateway.stream.lives import after
 
 _APPLICATION_DATA = b"\x17\x03\x03"  # the start of a record of it; its length follows (RFC 8446 §5.2)
-_OWN_WORDS = 4096  # more than TLS itself usually sends at a time
-_RECORD_OVERHEAD = 64  # and none of our ciphers adds more to a record
 _MESSAGE_COST = 512  # bytes of content that take about as long as reading or writing one message of TLS itself
 _MOST_DEBT = 64 * _MESSAGE_COST
 _HANDSHAKE, _OPEN = TLSState.HANDSHAKE, TLSState.OPEN  # looked up once, not with every read
@@ -86,7 +84,7 @@ class TLSLayer:
         state = self.state
         if state is not _OPEN and state in _UNHEARD:
             return b""
-        self._connection.bio_write(data)
+        openssl.take(self._connection, data)
         if state is _HANDSHAKE:
             self._may_answer = True
             self._shake_hands()
@@ -103,12 +101,11 @@ class TLSLayer:
 
     def _shake_hands(self) -> None:
         try:
-            self._connection.do_handshake()
-        except SSL.WantReadError:
-            pass
+            is_complete = openssl.shake_hands(self._connection)
         except SSL.Error as error:
             self._fail(error)
-        else:
+            return
+        if is_complete:
             self._move(TLSMove.COMPLETE)
             count_messages(self._connection)
             early, self._early = self._early, []
@@ -119,7 +116,7 @@ class TLSLayer:
         pieces: list[bytes] = []
         messages.clear()  # they were written, perhaps by others
         try:
-            read_records(self._connection, pieces)
+            openssl.read(self._connection, pieces)
             if messages or self._debt:
                 self._pay(pieces)
         except SSL.ZeroReturnError:
@@ -166,29 +163,23 @@ class TLSLayer:
             self._early.append(data)
 
     def _encrypt(self, data: bytes) -> None:
-        left = memoryview(data)
         try:
-            while left:
-                left = left[self._connection.send(left) :]  # a record at a time
+            openssl.encrypt(self._connection, data)
         except SSL.Error as error:
             self._fail(error)
         else:
-            self._send(_OWN_WORDS + len(data) + len(data) // RECORD_BYTES * _RECORD_OVERHEAD)
+            self._send()
 
     def send_answers(self) -> None:
         """Send the answers of TLS itself, unless a later write has already sent them."""
         if self._may_answer:
             self._send()
 
-    def _send(self, most: int = _OWN_WORDS) -> None:
-        """Send OpenSSL's output, which is hardly ever as long as `most` bytes."""
+    def _send(self) -> None:
+        """Send OpenSSL's output, if there is any."""
         self._may_answer = False
-        try:
-            while len(data := self._connection.bio_read(most)) == most:
-                self._write(data)
-        except SSL.WantReadError:
-            return
-        self._write(data)
+        if data := openssl.output(self._connection):
+            self._write(data)
 
     def rest(self) -> None:
         """Keep only what an idle connection needs."""

@@ -18,7 +18,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.tls.buffers import keep_buffers, renew_buffers
 from gateway.net.tls.contexts import TLSRules
 from gateway.net.tls.layer import TLSLayer
-from gateway.net.tls.records import read_by_recv, read_records
+from gateway.net.tls.records import ByMethods, openssl
 from gateway.net.tls.session import judge_peer, tls_exporter
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
@@ -63,9 +63,9 @@ def talk(one: End, other: End) -> list[bytes]:
     return heard
 
 
-@pytest.fixture(params=[read_records, read_by_recv])
+@pytest.fixture(params=[openssl, ByMethods()])
 def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[End, End]:
-    monkeypatch.setattr("gateway.net.tls.layer.read_records", request.param)
+    monkeypatch.setattr("gateway.net.tls.layer.openssl", request.param)
     pair = connecting(), accepting()
     talk(*pair)
     assert all(end.layer.is_established for end in pair)
@@ -106,7 +106,7 @@ def test_what_is_written_goes_out_at_once_and_whole(ends: tuple[End, End], size:
 
 
 def test_records_are_read_by_the_quick_way() -> None:
-    assert read_records is not read_by_recv
+    assert type(openssl) is not ByMethods
 
 
 @pytest.mark.parametrize("renew", [renew_buffers, keep_buffers])
