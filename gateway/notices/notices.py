@@ -24,7 +24,6 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Notice:
     """A record that something happened."""
 

@@ -21,6 +21,7 @@ from gateway.notices.attempts.proofs import Proofs
 from gateway.notices.attempts.records import Attempt, Direction, FurtherPair, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
+from gateway.stream.records import record
 
 MOST_DOMAINS = 10_000
 MOST_STRANGERS = 1_000
@@ -31,7 +32,7 @@ CALM_SECONDS = 60.0
 _MOST_LETTERS = 300
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Fate:
     """The state of one direction: the verdict and its reason, `since` when, and how often in a row."""
 

@@ -6,35 +6,34 @@ Some orders are questions; the docstring names the answer, which comes back thro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway.stream.facts import Means, PeerCertificate, TLSFacts
 from gateway.stream.header import StreamHeader
+from gateway.stream.records import record
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
 
 
-@dataclass(frozen=True, kw_only=True)
 class Event:
     """Something happened on the wire."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class StreamOpened(Event):
     """The other side's stream header was accepted."""
 
     header: StreamHeader
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class StanzasReceived(Event):
     """Stanzas came, in this order, on an established stream."""
 
     stanzas: Sequence[Stanza]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class PairVerified(Event):
     """The sender domain has proved itself towards the target domain (XEP-0220 §2.2.1, step 4)."""
 
@@ -45,7 +44,7 @@ class PairVerified(Event):
 INVALID = "invalid"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class PairRefused(Event):
     """The other side does not accept our proof for this pair, or we do not accept theirs; the stream may continue.
 
@@ -57,7 +56,7 @@ class PairRefused(Event):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ProofFailed(Event):
     """One means of proof did not succeed; another may be tried on the same stream."""
 
@@ -66,7 +65,7 @@ class ProofFailed(Event):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class VerificationAnswered(Event):
     """An authoritative server has answered our db:verify; `valid` is None if it answered with an error."""
 
@@ -76,7 +75,7 @@ class VerificationAnswered(Event):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class KeyAnswered(Event):
     """As authoritative server we have answered a question about a key; `known` is False if the domain is not ours."""
 
@@ -85,19 +84,19 @@ class KeyAnswered(Event):
     valid: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ClientBound(Event):
     """A client now has a full JID (RFC 6120 §7)."""
 
     address: Address
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class NegotiationCompleted(Event):
     """Stanzas may pass."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class StreamErrorReceived(Event):
     """The other side ended the stream with an error."""
 
@@ -105,29 +104,28 @@ class StreamErrorReceived(Event):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class StreamClosed(Event):
     """The other side closed its stream; nothing more will be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Order:
     """Something that the I/O layer has to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Send(Order):
     """Write these bytes."""
 
     data: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class SecureTransport(Order):
     """Start TLS as client or server by the stream's role. Answer: `Secured`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Secured(Event):
     """TLS is up, and the other side's certificate has been judged (None: it presented none)."""
 
@@ -135,7 +133,7 @@ class Secured(Event):
     certificate: PeerCertificate | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class FindEvidence(Order):
     """Look elsewhere for what proves that the certificate is that domain's. Answer: `EvidenceFound`."""
 
@@ -143,14 +141,14 @@ class FindEvidence(Order):
     means: tuple[Means, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class EvidenceFound(Event):
     """The answer to `FindEvidence`: the verdict on the certificate, with what was found."""
 
     certificate: PeerCertificate
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class VerifyPair(Order):
     """Ask the authoritative server about a key (XEP-0220 §2.1.2). Answer: `PairChecked`."""
 
@@ -159,7 +157,7 @@ class VerifyPair(Order):
     key: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class PairChecked(Event):
     """The answer to `VerifyPair`: valid, not valid, or None if there was no answer, with the error to send."""
 
@@ -169,7 +167,7 @@ class PairChecked(Event):
     text: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class CloseTransport(Order):
     """Nothing more will be sent: end the connection soon, or as soon as the other side has closed its stream."""
 

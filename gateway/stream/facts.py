@@ -15,7 +15,7 @@ about a stream: one stream may carry many pairs (XEP-0220 §2.7).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum, StrEnum
 from functools import cached_property
@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Protocol, Self, TypeVar, cast
 
 from gateway.sasl.mechanism import ClientMechanism, ServerMechanism
-from gateway.stream.records import replace
+from gateway.stream.records import record, replace
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import Misuse, SaslFailure
 
@@ -90,7 +90,7 @@ class PeerCertificate(Protocol):
     def accounts(self, domain: Domain) -> frozenset[str]: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Terms:
     """The terms of a stream: what we require from the other side and grant it, by its domain.
 
@@ -132,7 +132,7 @@ class Terms:
         return self.required is not None or all(means in BY_CERTIFICATE for means in self.means)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class TLSFacts:
     """The properties of a TLS connection: version and cipher for people, channel bindings for SASL."""
 
@@ -142,7 +142,7 @@ class TLSFacts:
     channel_bindings: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Resumable:
     """One of our streams, broken: the id to resume it by, and how many stanzas we had handled (XEP-0198 §5)."""
 
@@ -150,7 +150,7 @@ class Resumable:
     h: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class PeerLimits:
     """The limits that the other side has announced (XEP-0478); None: not announced."""
 
@@ -161,7 +161,7 @@ class PeerLimits:
 # -- what is kept of SASL while it is under way ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Exchange:
     """Receiving entity: the mechanism under way, and the number of failed attempts."""
 
@@ -171,7 +171,7 @@ class Exchange:
     refusal: SaslFailure | None = None  # sent when the pause is over
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Usable:
     """A mechanism that we can use: its name on the wire, its name in logs, and the function that begins it."""
 
@@ -180,7 +180,7 @@ class Usable:
     begin: Callable[[], ClientMechanism]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Trying:
     """Initiating entity: the mechanism under way, and those to try after it."""
 
@@ -193,7 +193,7 @@ class Trying:
 # -- the facts ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Facts:
     """The facts of a stream of any kind."""
 
@@ -290,7 +290,7 @@ class Facts:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class NegotiatedFacts(Facts):
     """What is known on a stream that negotiates its features: between servers, and of a client."""
 
@@ -312,7 +312,7 @@ class NegotiatedFacts(Facts):
 NegotiatedT = TypeVar("NegotiatedT", bound=NegotiatedFacts)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ServerFacts(NegotiatedFacts):
     """What is known on a stream between servers."""
 
@@ -357,7 +357,7 @@ class ServerFacts(NegotiatedFacts):
         return replace(self, proofs=MappingProxyType({**self.proofs, pair: means}))
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ClientFacts(NegotiatedFacts):
     """What is known on a stream of a client, of ours or us."""
 
@@ -383,7 +383,7 @@ class ClientFacts(NegotiatedFacts):
         return self.client is not None and not self.client.resource
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class ComponentFacts(Facts):
     """What is known on a stream of a component, which negotiates nothing (XEP-0114)."""
 

@@ -7,11 +7,11 @@ by policy, elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 from gateway.stream.known import RootTag
+from gateway.stream.records import record
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.digits import read_number
 from gateway.xmpp.elements import escape_attribute
@@ -33,7 +33,7 @@ _BETWEEN_SERVERS = MappingProxyType({STREAMS: "stream", DIALBACK: "db"})
 _ELSEWHERE = MappingProxyType({STREAMS: "stream"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class StreamHeader:
     """One stream header. `from_` and `to` are None when absent; `version` is (major, minor), (0, 9) when absent."""
 

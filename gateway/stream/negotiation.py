@@ -7,12 +7,12 @@ other feature, and the loop over them (in `stream`) knows none by name. Tuple or
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts
+from gateway.stream.records import record
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import Misuse
 
@@ -28,7 +28,7 @@ class Then(Enum):
     CLOSE = "the end of the stream, without an error"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Step:
     """The result of a feature: outputs in order, the new facts, and what comes next."""
 

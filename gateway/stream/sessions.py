@@ -7,13 +7,13 @@ is sent on it, and ends with it: `lost` is the last call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
 from gateway.stream.negotiation import Step
+from gateway.stream.records import record
 from gateway.stream.stream import Output, Stream
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
@@ -27,7 +27,7 @@ class PeerReading(StrEnum):
     STALLED = "it had read nothing for too long, so we cut the connection"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Ending:
     """How a connection ended."""
 

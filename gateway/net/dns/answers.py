@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from twisted.names import dns
 
@@ -24,8 +24,7 @@ TLSA = 52  # RFC 6698 §7.1; twisted.names has no class for it
 CAA = 257  # RFC 8659 §4.1; nor for this
 
 
-@dataclass(frozen=True, kw_only=True)
-class DNSQuestion:
+class DNSQuestion(NamedTuple):
     """A kind of record at a name, in its A-label form."""
 
     kind: RecordType

@@ -6,7 +6,6 @@ STARTTLS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, cast
@@ -22,12 +21,13 @@ from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict,
 from gateway.net.tls.contexts import ConnectionData
 from gateway.stream.events import Secured
 from gateway.stream.facts import TLSFacts
+from gateway.stream.records import record
 
 EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
 EXPORTER_BYTES = 32
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class TLSSession:
     """The negotiated parameters, as people and logs name them; empty if not used."""
 

@@ -9,7 +9,6 @@ end; log, commands, page and metrics all use these. The first stanza is a step t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.bounds.tables import address_of, family
@@ -17,6 +16,7 @@ from gateway.notices.attempts.proofs import Proofs
 from gateway.notices.attempts.proofs import sentence as proofs_in_words
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice, Publish, StanzasPassed
+from gateway.stream.records import record
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
 
@@ -62,7 +62,7 @@ _ENDED = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class StepRecord:
     """One step: whether it succeeded, when it began, how long it took (seconds), and its details.
 
@@ -91,7 +91,7 @@ class StepRecord:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class StreamEnding:
     """How an established stream ended, `lasted` seconds after its attempt began; sizes are in bytes."""
 
@@ -102,7 +102,7 @@ class StreamEnding:
     bytes_out: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Attempt(Notice):
     """The record of one attempt; `local` and `remote` are domains, as far as they were known.
 
@@ -187,7 +187,7 @@ class Attempt(Notice):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class AttemptUnderWay(Notice):
     """An attempt has begun, or another of its steps has ended; the record is made only when it is read."""
 
@@ -214,7 +214,7 @@ class AttemptUnderWay(Notice):
         return f"{self.attempt.who}: {steps[-1].step} {result} after {steps[-1].seconds:.3f} s: {steps[-1].told}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class FirstStanza(Notice):
     """The first stanzas passed on an established stream."""
 
@@ -232,7 +232,7 @@ class FirstStanza(Notice):
         return f"{self.attempt.who}: first stanza {self.record.told} after {self.record.seconds:.3f} s"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class FurtherPair(Notice):
     """Another domain pair was proved, or refused, on an established stream (XEP-0220 §2.7)."""
 
@@ -262,7 +262,7 @@ class FurtherPair(Notice):
         return f"{self.attempt.who}: {proof} of {self.pair.sender} towards {self.pair.target} {self.told}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class StreamEnded(Notice):
     """An established stream ended; `verdict` is a failure if one side objected to something.
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from gateway.stream.facts import Role, ServerFacts
-from gateway.stream.records import replace
+from gateway.stream.records import record, replace
 
 FACTS = ServerFacts(role=Role.RECEIVING, stream_id="1")
 
@@ -23,6 +23,23 @@ def test_there_is_no_field_that_the_class_has_not() -> None:
         replace(FACTS, streamid="2")  # type: ignore[call-arg]
 
 
-def test_what_was_replaced_is_as_frozen_as_before() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        replace(FACTS, stream_id="2").stream_id = "3"  # type: ignore[misc]
+def test_a_record_is_hashed_and_compared_by_its_fields() -> None:
+    same = replace(replace(FACTS, stream_id="2"), stream_id="1")
+    assert (same, hash(same)) == (FACTS, hash(FACTS))
+    assert same is not FACTS
+
+
+def test_making_a_record_calls_nothing_for_its_fields() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Frozen:
+        one: int
+        other: int
+
+    @record(frozen=True, kw_only=True)
+    class Quick:
+        one: int
+        other: int
+
+    sets = "__setattr__"
+    assert sets in Frozen.__init__.__code__.co_names
+    assert sets not in Quick.__init__.__code__.co_names
