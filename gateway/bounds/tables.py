@@ -14,6 +14,7 @@ its subdomains.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from ipaddress import IPv6Address, IPv6Network
 from sys import intern
@@ -149,8 +150,9 @@ class Bounded(Generic[K, V]):
             self._entries[key] = entry
             cause = entry[1]
             crowd = self._crowds[cause]
-            del crowd.keys[key]
-            crowd.keys[key] = None
+            if len(crowd.keys) > 1:
+                del crowd.keys[key]
+                crowd.keys[key] = None
             self._resize(cause, crowd, 0)
 
     def clear(self) -> None:
@@ -269,6 +271,7 @@ def address_of(endpoint: str) -> str:
     return neighbourhood(endpoint.rpartition(":")[0].strip("[]"))
 
 
+@lru_cache(maxsize=1024)
 def family(domain: str) -> str:
     """Return what counts as one domain: its last two labels, because all names below them are free for their owner."""
     labels = domain.rsplit(".", 2)

@@ -18,7 +18,7 @@ MoveT = TypeVar("MoveT", bound=StrEnum)
 
 def after(table: Mapping[StateT, Mapping[MoveT, StateT]], state: StateT, move: MoveT) -> StateT:
     """Return the state that a move leads to; raise Misuse if the table has no cell for it."""
-    cells = table[state]
-    if move not in cells:
-        raise Misuse(f"{move} cannot happen while {state}")
-    return cells[move]
+    try:
+        return table[state][move]
+    except KeyError:
+        raise Misuse(f"{move} cannot happen while {state}") from None

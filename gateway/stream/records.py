@@ -4,8 +4,8 @@
     class Facts: ...
 
 A frozen dataclass sets each of its fields by a call, which for a stream that is opened adds up to more than anything
-else we do for it. A record is frozen for the type checker alone, which finds whoever would change one; at run time it
-is an ordinary dataclass.
+else we do for it. A record is frozen for the type checker alone, which reports code that changes one; at run time it is
+an ordinary dataclass.
 
 The facts of a stream are replaced a dozen times while it is opened, and `dataclasses.replace` sets every field again.
 `replace` copies them all at once. It is for plain records: nothing is computed when they are made, and they contain

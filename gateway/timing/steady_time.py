@@ -15,21 +15,18 @@ from twisted.internet.base import ReactorBase
 
 from gateway.timing.reactor import IReactor
 
+_AHEAD = time.time() - time.monotonic()
 
-class _Steady:
-    """Seconds that start at the time of day and then follow monotonic time."""
 
-    def __init__(self) -> None:
-        self._ahead = time.time() - time.monotonic()
-
-    def __call__(self) -> float:
-        return time.monotonic() + self._ahead
+def _steady() -> float:
+    """Return the seconds that started at the time of day and then followed monotonic time."""
+    return time.monotonic() + _AHEAD
 
 
 def keep_steady(reactor: IReactor) -> None:
     """Make a reactor measure its timers by monotonic time from now on. Running timers are not affected."""
-    if isinstance(reactor, ReactorBase) and not isinstance(reactor.seconds, _Steady):
-        reactor.seconds = _Steady()
+    if isinstance(reactor, ReactorBase):
+        reactor.seconds = _steady
 
 
 def time_of_day(reactor: IReactor) -> Callable[[], float]:

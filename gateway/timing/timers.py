@@ -27,7 +27,8 @@ class Timer:
 
     def start(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` after this many seconds, instead of any earlier action."""
-        self.stop()
+        if self._call is not None:
+            self._call.cancel()
         self._call = self._clock.callLater(seconds, self._fire, action)
 
     def stop(self) -> None:

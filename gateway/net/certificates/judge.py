@@ -115,8 +115,9 @@ class CertificateVerdict:
 
     def why_not(self, domain: Domain, means: Sequence[Means] = (Means.EXTERNAL,)) -> str:
         """Return why the certificate proves that domain by none of these means; empty if it does."""
-        if any(self.proves(domain, each) for each in means):
-            return ""
+        for each in means:
+            if self.proves(domain, each):
+                return ""
         problems = dict.fromkeys(filter(None, (self._problem(domain, each) for each in means)))
         return "; ".join(problems) or f"no proof by {' or '.join(means)} was found"
 

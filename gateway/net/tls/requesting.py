@@ -1,6 +1,6 @@
 """Requesting the certificate of a peer that connects to us, whatever it is: it is judged after the handshake.
 
-OpenSSL verifies it all the same and asks a callback about each of its objections, of which there are several because it
+OpenSSL verifies it anyway and asks a callback about each of its objections, of which there are several because it
 knows no authorities. pyOpenSSL makes a certificate and a lookup of the connection for each such question. The callback
 here answers at once, by the binding that pyOpenSSL is made of. That binding is not public: where it is missing or
 different, pyOpenSSL asks.
