@@ -137,7 +137,7 @@ class TLSLayer:
                 return
             paid = len(pieces)
             messages.clear()
-            read_records(self._connection, pieces)
+            openssl.read(self._connection, pieces)
 
     def _fail(self, error: SSL.Error) -> None:
         """End TLS after a failure: send its alert, and nothing more."""
