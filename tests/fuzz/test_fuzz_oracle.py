@@ -13,7 +13,7 @@ import pytest
 
 from gateway.stream import budget, codec, framing, scope, stanza_reader
 from gateway.stream.scope import Scope
-from gateway.xmpp import stanzas
+from gateway.xmpp import stanzas, start_tags
 from tests.fuzz.fuzz_oracle import one_input
 
 ENOUGH = 3000  # streams, of which some must show any one fault
@@ -83,7 +83,7 @@ def reads_addresses_as_written(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_a_spaced_attribute(patch: pytest.MonkeyPatch) -> None:
     """`to = 'x'` is not known for the address that is to be replaced."""
-    patch.setattr(stanzas, "_ATTRIBUTE", re.compile(rb"""[ \t\r\n]+([^\s=/>]+)=('[^']*'|"[^"]*")"""))
+    patch.setattr(start_tags, "_ATTRIBUTE", re.compile(rb"""[ \t\r\n]+([^\s=/>]+)=('[^']*'|"[^"]*")"""))
 
 
 def drops_what_was_cut_at_a_stanza(patch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ class Wire(StringTransport):
 
     def __init__(self, gateway: Gateway, host: str) -> None:
         super().__init__(hostAddress=IPv4Address("TCP", "127.0.0.1", 5280), peerAddress=IPv4Address("TCP", host, 40000))
-        self.server: Any = gateway.factories["http"].buildProtocol(self.getPeer())
+        self.server: Any = gateway.factory_of("http").buildProtocol(self.getPeer())
         self.server.makeConnection(self)
 
     def abortConnection(self) -> None:
