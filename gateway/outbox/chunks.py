@@ -7,8 +7,7 @@ it has had its end; with at most 63 of them, the bits fit into an SQLite integer
 
 from __future__ import annotations
 
-import sys
-from array import array
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -133,7 +132,8 @@ class Damaged(Exception):
 
 def pack(stanzas: Sequence[bytes]) -> bytes:
     """Return the content of a row: how many stanzas, how long each is, then all of them."""
-    return b"".join((_integers((len(stanzas), *map(len, stanzas))), *stanzas))
+    count = len(stanzas)
+    return b"".join((struct.pack(f"<{count + 1}I", count, *map(len, stanzas)), *stanzas))
 
 
 def unpack(content: bytes) -> list[bytes]:
@@ -144,20 +144,11 @@ def unpack(content: bytes) -> list[bytes]:
     head = 4 * (count + 1)
     if not 0 < count <= STANZAS or len(content) < head:
         raise Damaged(f"there cannot be {count} stanzas in a row")
-    ends = array("I", content[4:head])
-    if sys.byteorder == "big":
-        ends.byteswap()
-    if head + sum(ends) != len(content):
+    lengths = struct.unpack_from(f"<{count}I", content, 4)
+    if head + sum(lengths) != len(content):
         raise Damaged("the lengths do not fit the content")
     stanzas = []
-    for length in ends:
+    for length in lengths:
         stanzas.append(content[head : head + length])
         head += length
     return stanzas
-
-
-def _integers(values: Iterable[int]) -> bytes:
-    written = array("I", values)
-    if sys.byteorder == "big":
-        written.byteswap()
-    return written.tobytes()

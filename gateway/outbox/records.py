@@ -9,6 +9,7 @@ Times are seconds since 1970, because they are compared across restarts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -16,14 +17,16 @@ AGES = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)
 """The upper bounds of the columns of `DomainSummary.ages`, in seconds; one more column is for older stanzas."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptStanza:
+class KeptStanza(NamedTuple):
     """One stanza as it was put."""
 
     number: int
-    raw: bytes = field(repr=False)
+    raw: bytes
     accepted: float
     expires: float
+
+    def __repr__(self) -> str:
+        return f"KeptStanza(number={self.number}, accepted={self.accepted}, expires={self.expires})"
 
 
 @dataclass(frozen=True, kw_only=True)

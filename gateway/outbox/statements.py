@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.outbox.chunks import Chunk, Damaged, bits_of, bits_upto, chunk_of, pack, unpack
+from gateway.outbox.chunks import Chunk, Damaged, bits_of, bits_upto, chunk_of, number_of, pack, unpack
 from gateway.outbox.records import (
     AGES,
     AsideStanza,
@@ -32,6 +32,14 @@ _CHUNK = "sequence, pair, accepted, expires, count, live, done, bytes, sealed, k
 _INSERT = f"INSERT INTO chunk ({_CHUNK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _AGE = "CASE " + " ".join(f"WHEN seconds < {age} THEN {place}" for place, age in enumerate(AGES))
 _AGE += f" ELSE {len(AGES)} END"
+# Deletes the rows of some pairs that are settled as a whole. For each pair: its id, a row, and how many of its stanzas.
+_SETTLED_PAIRS = 16
+_SETTLE = {
+    pairs: f"WITH settled (pair, upto, places) AS (VALUES {', '.join(['(?, ?, ?)'] * pairs)})"
+    " DELETE FROM chunk WHERE sequence IN (SELECT sequence FROM settled JOIN chunk ON chunk.pair = settled.pair"
+    " AND sequence <= upto AND (sequence < upto OR count <= places)) RETURNING pair, sequence, live, bytes"
+    for pairs in range(1, _SETTLED_PAIRS + 1)
+}
 _ROWS = 64  # read at a time: a server sends all that is asked for, and a row may have 64 KiB
 
 
@@ -59,10 +67,11 @@ def write(db: SqlConnection, work: Work, seal: Seal | None) -> list[Gone]:
     gone: list[Gone] = []
     # What is settled goes first, so that its pages are used again and written once; but not before it has come.
     first = work.chunks[0][1].sequence if work.chunks else 0
-    is_older = {id: not first or chunk_of(upto)[0] < first for id, upto in work.settled.items()}
-    for id, upto in work.settled.items():
-        if is_older[id]:
-            gone += _settle(db, id, upto)
+    older, newer = dict(work.settled), {}
+    if first:
+        newer = {id: upto for id, upto in work.settled.items() if upto >= number_of(first, 0)}
+        older = {id: upto for id, upto in work.settled.items() if id not in newer}
+    gone += _settle(db, older)
     if work.pairs:
         rows = ((id, pair.sender, pair.target) for id, pair in work.pairs.items())
         db.executemany("INSERT INTO pair (id, sender, target) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
@@ -75,9 +84,7 @@ def write(db: SqlConnection, work: Work, seal: Seal | None) -> list[Gone]:
             gone += (Gone(id, *row) for row in replaced.fetchall())
             db.execute(_INSERT, _row(id, chunk, seal))
     db.executemany(_INSERT, plain)
-    for id, upto in work.settled.items():
-        if not is_older[id]:
-            gone += _settle(db, id, upto)
+    gone += _settle(db, newer)
     if work.read:
         db.executemany("UPDATE pair SET read_upto = ? WHERE id = ?", ((upto, id) for id, upto in work.read.items()))
     for sequence, bits in bits_of(work.removed).items():
@@ -97,6 +104,12 @@ def page(
             chunk = _read(sequence, id, done, sealed, content, seal)
         except (Damaged, WrongKey):
             damaged.append(sequence)
+            continue
+        first, bytes_of_row = number_of(sequence, 0), sum(map(len, chunk.stanzas))
+        is_whole = not done and first > after
+        if is_whole and len(found) + len(chunk.stanzas) <= limit and size + bytes_of_row <= limits.page_bytes:
+            found += [KeptStanza(number, raw, accepted, expires) for number, raw in enumerate(chunk.stanzas, first)]
+            size += bytes_of_row
             continue
         for number, raw in chunk.waiting(after):
             size += len(raw)
@@ -377,8 +390,7 @@ def forget_chunks(db: SqlConnection, sequences: Iterable[int]) -> None:
 
 def settle_read(db: SqlConnection) -> None:
     """Settle what an earlier process knew to have been read by the other servers."""
-    for id, upto in db.execute("SELECT id, read_upto FROM pair WHERE read_upto > 0").fetchall():
-        _settle(db, id, upto)
+    _settle(db, dict(db.execute("SELECT id, read_upto FROM pair WHERE read_upto > 0").fetchall()))
     db.execute("UPDATE pair SET read_upto = 0 WHERE read_upto > 0")
 
 
@@ -456,16 +468,21 @@ def _withheld_stanza(row: tuple[Any, ...], seal: Seal | None) -> WithheldStanza:
     return WithheldStanza(number=number, pair=pair, raw=raw, accepted=accepted, expires=expires, rule=rule)
 
 
-def _settle(db: SqlConnection, id: int, upto: int) -> list[Gone]:
-    sequence, place = chunk_of(upto)
-    rows = db.execute(
-        "DELETE FROM chunk WHERE pair = ? AND sequence <= ? AND (sequence < ? OR count <= ?)"
-        " RETURNING sequence, live, bytes",
-        (id, sequence, sequence, place + 1),
-    ).fetchall()
-    gone = [Gone(id, live, size) for _, live, size in rows]
-    if all(row[0] != sequence for row in rows):
-        gone += _mark(db, sequence, bits_upto(place), id)
+def _settle(db: SqlConnection, settled: Mapping[int, int]) -> list[Gone]:
+    """Do IOutbox.settle for many pairs, by the id of their rows: one statement costs hardly more than for one pair."""
+    gone: list[Gone] = []
+    unsplit = {(id, chunk_of(upto)[0]) for id, upto in settled.items()}
+    ends = [(id, *chunk_of(upto)) for id, upto in settled.items()]
+    for at in range(0, len(ends), _SETTLED_PAIRS):
+        some = ends[at : at + _SETTLED_PAIRS]
+        arguments = [each for id, sequence, place in some for each in (id, sequence, place + 1)]
+        for id, sequence, live, size in db.execute(_SETTLE[len(some)], arguments).fetchall():
+            gone.append(Gone(id, live, size))
+            unsplit.discard((id, sequence))
+    # The others end within a row, or that row is gone.
+    for id, sequence, place in ends:
+        if (id, sequence) in unsplit:
+            gone += _mark(db, sequence, bits_upto(place), id)
     return gone
 
 
