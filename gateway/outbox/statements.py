@@ -6,7 +6,7 @@ many of which pair, by the id of the pair's row, so that the caller can update i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -40,7 +40,13 @@ _SETTLE = {
     " AND sequence <= upto AND (sequence < upto OR count <= places)) RETURNING pair, sequence, live, bytes"
     for pairs in range(1, _SETTLED_PAIRS + 1)
 }
-_ROWS = 64  # read at a time: a server sends all that is asked for, and a row may have 64 KiB
+_PAGE = (
+    "SELECT sequence, accepted, expires, done, sealed, content FROM chunk"
+    " WHERE pair = ? AND sequence >= ? ORDER BY sequence LIMIT ?"
+)
+# The numbers of rows read at a time: a server sends all that is asked for, and a row may have 64 KiB.
+_FIRST_ROWS = 8
+_MOST_ROWS = 64
 
 
 class Gone(NamedTuple):
@@ -99,38 +105,32 @@ def page(
     found: list[KeptStanza] = []
     damaged: list[int] = []
     size = 0
-    for sequence, accepted, expires, done, sealed, content in _chunks(db, id, chunk_of(after)[0]):
-        try:
-            chunk = _read(sequence, id, done, sealed, content, seal)
-        except (Damaged, WrongKey):
-            damaged.append(sequence)
-            continue
-        first, bytes_of_row = number_of(sequence, 0), sum(map(len, chunk.stanzas))
-        is_whole = not done and first > after
-        if is_whole and len(found) + len(chunk.stanzas) <= limit and size + bytes_of_row <= limits.page_bytes:
-            found += [KeptStanza(number, raw, accepted, expires) for number, raw in enumerate(chunk.stanzas, first)]
-            size += bytes_of_row
-            continue
-        for number, raw in chunk.waiting(after):
-            size += len(raw)
-            if len(found) >= limit or (found and size > limits.page_bytes):
-                return tuple(found), damaged
-            found.append(KeptStanza(number, raw, accepted, expires))
-    return tuple(found), damaged
-
-
-def _chunks(db: SqlConnection, id: int, first: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a pair from a sequence number on, and read no more than are wanted."""
+    next_row, most = chunk_of(after)[0], _FIRST_ROWS
     while True:
-        rows = db.execute(
-            "SELECT sequence, accepted, expires, done, sealed, content FROM chunk"
-            " WHERE pair = ? AND sequence >= ? ORDER BY sequence LIMIT ?",
-            (id, first, _ROWS),
-        ).fetchall()
-        yield from rows
-        if len(rows) < _ROWS:
-            return
-        first = rows[-1][0] + 1
+        rows = db.execute(_PAGE, (id, next_row, most)).fetchall()
+        before = len(found)
+        for sequence, accepted, expires, done, sealed, content in rows:
+            try:
+                chunk = _read(sequence, id, done, sealed, content, seal)
+            except (Damaged, WrongKey):
+                damaged.append(sequence)
+                continue
+            first, bytes_of_row = number_of(sequence, 0), sum(map(len, chunk.stanzas))
+            is_whole = not done and first > after
+            if is_whole and len(found) + len(chunk.stanzas) <= limit and size + bytes_of_row <= limits.page_bytes:
+                found += [KeptStanza(number, raw, accepted, expires) for number, raw in enumerate(chunk.stanzas, first)]
+                size += bytes_of_row
+                continue
+            for number, raw in chunk.waiting(after):
+                size += len(raw)
+                if len(found) >= limit or (found and size > limits.page_bytes):
+                    return tuple(found), damaged
+                found.append(KeptStanza(number, raw, accepted, expires))
+        if len(rows) < most or len(found) >= limit:
+            return tuple(found), damaged
+        # No more than will be needed, if the next rows hold as many as these.
+        each = max(1, (len(found) - before) // most)
+        next_row, most = rows[-1][0] + 1, min(_MOST_ROWS, (limit - len(found)) // each + 1)
 
 
 def expired(
