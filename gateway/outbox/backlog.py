@@ -74,6 +74,59 @@ class Rest(NamedTuple):
     """What was not written, and has nothing kept before it."""
 
 
+class _Run:
+    """Stanzas of a backlog that are put together; the outbox tells it what becomes of them."""
+
+    __slots__ = (
+        "accepted",
+        "adopting",
+        "attempt",
+        "backlog",
+        "expires",
+        "job",
+        "keeper",
+        "put",
+        "size",
+        "stanzas",
+        "written",
+    )
+    job: int  # of the backlog's puts
+    put: int  # of the keeper's
+    attempt: int | None  # to reach the domain; None: a broken stream may have delivered these, or the open one has them
+    written: Replace | None
+    adopting: set[int]
+
+    def __init__(
+        self,
+        backlog: KeptBacklog,
+        keeper: Keeper,
+        stanzas: Sequence[AddressedStanza],
+        size: int,
+        accepted: float,
+        expires: float,
+    ) -> None:
+        self.backlog = backlog
+        self.keeper = keeper
+        self.stanzas = stanzas
+        self.size = size
+        self.accepted = accepted
+        self.expires = expires
+
+    def kept(self, numbers: Sequence[int]) -> None:
+        """As `Putter.kept`."""
+        try:
+            self.backlog.was_kept(self, numbers)
+        finally:
+            self.keeper.finished(self.put)
+
+    def not_kept(self, error: OutboxError) -> None:
+        """As `Putter.not_kept`."""
+        try:
+            self.backlog.was_not_kept(self, error)
+        finally:
+            self.keeper.finished(self.put)
+
+
 class KeptBacklog:
     """The kept stanzas of one pair."""
 
@@ -87,7 +140,7 @@ class KeptBacklog:
         self._gathered: list[tuple[Keep, list[AddressedStanza]]] = []  # in runs
         self._putting_bytes = 0
         self._spilled: int | None = None  # bytes that wait on the disk for an open stream; None: it takes all there is
-        self._room = Waiters()
+        self._room: Waiters | None = None  # hardly anybody ever waits
         self._ahead = ReadAhead(has_more=keeper.waiting(pair) > 0)
         self._in_flight: deque[Waiting] = deque()
         self._in_flight_bytes = 0
@@ -227,6 +280,8 @@ class KeptBacklog:
         self._put_gathered()
         if max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
             return None
+        if self._room is None:
+            self._room = Waiters()
         return self._room.wait()
 
     def _put_gathered(self) -> None:
@@ -255,76 +310,75 @@ class KeptBacklog:
         self._putting_bytes += size
         if self._spilled is not None:
             self._spilled += size
-        attempt, adopting = self.attempts.count, self._adopting
         is_new = not doubtful and written is None
         self._doubtful_puts += not is_new
-        job = self._puts.ask()
+        run = _Run(self, self._keeper, stanzas, size, accepted, expires)
+        run.job = self._puts.ask()
+        run.attempt = self.attempts.count if is_new else None
+        run.written = written
+        run.adopting = self._adopting
+        self._keeper.put(run, self.pair, raws, key)
 
-        def done(first: float, last: float) -> None:
-            self._puts.finish(job)
-            self._newest = last
-            if self._followers:
-                self._followers.learn(self._puts.done, first, last)
-
-        def put(numbers: Sequence[int]) -> None:
-            done(numbers[0], numbers[-1])
-            self._less(size)
-            self._keeper.counts["kept"] += len(stanzas)
-            if written is not None and adopting is self._adopting:
-                self._doubtful_puts -= 1
-                self._adopted(stanzas, numbers, (accepted, expires), written)
-            elif not is_new:
-                self._doubt_kept(stanzas, numbers)
+    def was_kept(self, run: _Run, numbers: Sequence[int]) -> None:
+        """Note that stanzas are on the disk, and send them if that is their turn."""
+        stanzas, size, last = run.stanzas, run.size, numbers[-1]
+        self._note_put(run, numbers[0], last)
+        self._keeper.counts["kept"] += len(stanzas)
+        ahead = self._ahead
+        if run.attempt is None:
+            self._doubtful_was_kept(run, numbers)
+            ahead.note(ReadEvent.PUT)
+        else:
+            self.attempts.put(run.attempt, numbers[0])
+            if self._stream > 0 and ahead.has_room(size):
+                next_ones = Waiting.run(stanzas, numbers, self, accepted=run.accepted, expires=run.expires)
+                ahead.extend(next_ones, size)
+                ahead.read_upto = last
             else:
-                self.attempts.put(attempt, numbers[0])
-            if is_new and self._stream > 0 and self._ahead.has_room(size):
-                next_ones = [
-                    Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
-                    for stanza, number in zip(stanzas, numbers, strict=True)
-                ]
-                self._ahead.extend(next_ones, size)
-                self._ahead.read_upto = numbers[-1]
-            else:
-                self._ahead.note(ReadEvent.PUT)
-            self._send()
+                ahead.note(ReadEvent.PUT)
+        self._send()
 
-        def not_put(failure: Failure) -> None:
-            done(EVERYTHING, self._newest)
-            self._less(size)
-            failure.trap(OutboxError)
-            if not is_new:  # they may have arrived; those that have not wait in memory, each in its place
-                adopting.difference_update(id(each) for each in stanzas)
-                self._doubt_kept((), ())
-                self._send()
-                return
-            error = failure.value
-            assert isinstance(error, OutboxError)
-            if isinstance(error, OutboxUnavailable) and self._keeps_nothing:
-                if self._followers:  # they stay where they were, between those that came before and after them
-                    self._followers.insert(stanzas, job, since=self._now, barrier=self._newest)
-                    self._watch_followers()
-                else:
-                    self._owner.remember_only(stanzas)
-                self._send()
-                return
+    def _note_put(self, run: _Run, first: float, last: float) -> None:
+        self._puts.finish(run.job)
+        self._newest = last
+        if self._followers.queue:
+            self._followers.learn(self._puts.done, first, last)
+        self._putting_bytes -= run.size
+        self._release()
+
+    def _doubtful_was_kept(self, run: _Run, numbers: Sequence[int]) -> None:
+        if run.written is not None and run.adopting is self._adopting:
+            self._doubtful_puts -= 1
+            self._adopted(run, numbers, run.written)
+        else:
+            self._doubt_kept(run.stanzas, numbers)
+
+    def was_not_kept(self, run: _Run, error: OutboxError) -> None:
+        """Note that stanzas could not be put: they go back, or wait in memory."""
+        stanzas = run.stanzas
+        self._note_put(run, EVERYTHING, self._newest)
+        if run.attempt is None:  # they may have arrived; those that have not wait in memory, each in its place
+            run.adopting.difference_update(id(each) for each in stanzas)
+            self._doubt_kept((), ())
+        elif isinstance(error, OutboxUnavailable) and self._keeps_nothing:
+            if self._followers:  # they stay where they were, between those that came before and after them
+                self._followers.insert(stanzas, run.job, since=self._now, barrier=self._newest)
+                self._watch_followers()
+            else:
+                self._owner.remember_only(stanzas)
+        else:
             self._keeper.counts["refused"] += len(stanzas)
             for stanza in stanzas:
                 self._owner.bounce(stanza, error.stanza_error())
             self._send()
             self._look_whether_empty()
-
-        if key is None:
-            self._keeper.put(self.pair, raws, accepted, expires, put, not_put)
-        else:
-            self._keeper.put_newest(self.pair, key, raws[0], accepted, expires, put, not_put)
-
-    def _less(self, size: int) -> None:
-        self._putting_bytes -= size
-        self._release()
+            return
+        self._send()
 
     def _release(self) -> None:
-        if self._room and 2 * max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
-            self._room.release()
+        if self._room is not None and 2 * max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
+            room, self._room = self._room, None
+            room.release()
 
     # -- a stream ----------------------------------------------------------------------------------------------------
 
@@ -362,22 +416,18 @@ class KeptBacklog:
         for keep, run in groupby(fresh, key=keeping):
             self._put(keep, [*run], written=replace)
 
-    def _adopted(
-        self, stanzas: Sequence[AddressedStanza], numbers: Sequence[int], times: tuple[float, float], replace: Replace
-    ) -> None:
+    def _adopted(self, run: _Run, numbers: Sequence[int], replace: Replace) -> None:
         """Note that stanzas which were written to the open stream are on the disk: those still there are in flight."""
-        accepted, expires = times
-        kept = {
-            id(stanza): Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
-            for stanza, number in zip(stanzas, numbers, strict=True)
-        }
+        waiting = Waiting.run(run.stanzas, numbers, self, accepted=run.accepted, expires=run.expires)
+        kept = {id(stanza): each for stanza, each in zip(run.stanzas, waiting, strict=True)}
         left = replace(kept)
         if self._apart is not None:  # they stay there, although another one might be the first
             self._apart.update({each.number: each for each in kept.values()})
         else:
             self._ahead.read_upto = max(self._ahead.read_upto, numbers[-1])
             if left:
-                self._fly([each for id_, each in kept.items() if id_ in left])
+                flying = [each for id_, each in kept.items() if id_ in left]
+                self._fly(flying, sum([len(each.raw) for each in flying]))
         # Last, because the outbox may answer at once, and then the next page is read.
         self._remove([each.number for id_, each in kept.items() if id_ not in left])
 
@@ -556,13 +606,14 @@ class KeptBacklog:
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        if not (self._has_sent_all and self.flight.is_open):
+        if self._ahead.stanzas or not (self._has_sent_all and self.flight.is_open):
             self.flight.send(self)
 
     @property
     def _has_sent_all(self) -> bool:
         """Return whether nothing is left to be sent, and nobody is to be told so."""
-        if self._ahead.stanzas or self._ahead.state is not ReadState.COMPLETE or self._followers:
+        ahead = self._ahead
+        if ahead.stanzas or ahead.state is not ReadState.COMPLETE or self._followers.queue:
             return False
         return self._owner.keep_terms.level == "all"
 
@@ -587,7 +638,7 @@ class KeptBacklog:
             if not self._ahead.stanzas and self._ahead.lacks_some:
                 self._read()
                 return
-            may_follow = self._may_follow
+            may_follow = bool(self._followers.queue) and self._may_follow
             room = self._room_in_flight if most is None else min(most, self._room_in_flight)
             if not may_follow and (room == 0 or not self._ahead.stanzas):
                 if self._ahead.stanzas:
@@ -642,7 +693,7 @@ class KeptBacklog:
     def _send_batch(self, most: int) -> int:
         """Send up to `most` stanzas, but not beyond the next follower's place; return how many were sent."""
         now = self._keeper.time_of_day()
-        barrier = self._followers.barrier
+        barrier = self._followers.barrier if self._followers.queue else None
         batch: list[AddressedStanza] = []
         prompt: list[int] = []
         size = 0
@@ -677,21 +728,22 @@ class KeptBacklog:
         if prompt:
             first = prompt[0] if self._plain is None else self._plain[0]
             self._plain = (first, max(prompt[-1], self._plain[1] if self._plain is not None else 0))
-        self._release()
+        if self._spilled is not None:
+            self._release()
         refused = self._owner.write_kept(batch) if batch else ()
         if refused:
             self._remove([each.number for each in refused if isinstance(each, Waiting)])
             batch = [each for each in batch if each not in refused]
+            size = sum([len(each.raw) for each in batch])
         if not batch or self.settlement is None:
             return 0
-        self._fly(batch)  # type: ignore[arg-type]
+        self._fly(batch, size)  # type: ignore[arg-type]
         return len(batch)
 
-    def _fly(self, batch: Sequence[Waiting]) -> None:
-        """Note that these have been written."""
+    def _fly(self, batch: Sequence[Waiting], size: int) -> None:
+        """Note that these have been written, `size` bytes together."""
         assert self.settlement is not None
         numbers = [each.number for each in batch]
-        size = sum([len(each.raw) for each in batch])
         self._in_flight.extend(batch)
         self._in_flight_bytes += size
         self._exposure.written(numbers)
@@ -729,7 +781,7 @@ class KeptBacklog:
 
     def _restored(self, kept: KeptStanza) -> Waiting:
         stanza = restored(name_of(kept.raw), kept.raw)
-        return Waiting(stanza, self, number=kept.number, accepted=kept.accepted, expires=kept.expires)
+        return Waiting.run((stanza,), (kept.number,), self, accepted=kept.accepted, expires=kept.expires)[0]
 
     def _not_read(self, failure: Failure, stream: int) -> None:
         failure.trap(OutboxError)

@@ -1,7 +1,8 @@
 """An outbox in a database, a file or on a server: IOutbox over a queue of transactions.
 
-What is put, settled and removed while one transaction is being written goes into the next one together, as one job: so
-a stanza costs less the more there are. All else is a separate job, behind what was asked for before.
+What is put, settled and removed in one turn of the reactor, or while a transaction is being written, goes into the next
+transaction together, as one job: so a stanza costs less the more there are. All else is a separate job, behind what was
+asked for before.
 
 The life of the database:
 
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,7 +31,7 @@ from gateway.outbox.chunks import Packer, number_of, size_of
 from gateway.outbox.conditions import PAUSES, Condition, Works
 from gateway.outbox.databases import IOutboxDatabase, Opened
 from gateway.outbox.errors import OutboxError, OutboxUnavailable
-from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.interfaces import IOutbox, Putter, Settler
 from gateway.outbox.records import (
     AsideStanza,
     DomainState,
@@ -59,6 +61,7 @@ IDLE_SECONDS = 1.0
 """Seconds without a transaction after which the log is emptied."""
 LONGEST_SECONDS = 30.0
 """Seconds after which it is emptied at the latest."""
+_UNTOLD = "the outcome of a transaction of the outbox was not taken in"
 
 
 class _Gathered:
@@ -71,14 +74,32 @@ class _Gathered:
         self.removed: set[int] = set()
         self.tallies: dict[DomainPair, Tally] = {}
         self.admitted: list[tuple[Tally, int, int]] = []  # to be subtracted again if the transaction fails
-        self.puts: list[tuple[Deferred[Any], Any]] = []
-        self.others: list[Deferred[None]] = []
+        self.puts: list[tuple[Putter, Any]] = []
+        self.others: list[tuple[Settler, int, int]] = []
+        self.is_handed_over = False
         self.refused: OutboxUnavailable | None = None  # the puts, because the condition has changed meanwhile
+
+
+class _Promise:
+    """A Deferred for those who wait with one: a Putter, and a Settler."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[Any] = Deferred()
+        self.kept = self.done.callback
+        self.not_kept = self.done.errback
+
+    def recorded(self, upto: int, mark: int) -> None:
+        self.done.callback(None)
+
+    def not_recorded(self, error: OutboxError, mark: int) -> None:
+        self.done.errback(error)
 
 
 @implementer(IOutbox)
 class DurableOutbox:
     """IOutbox over a database."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -91,9 +112,12 @@ class DurableOutbox:
         tell_damaged: Callable[[int], None] = lambda rows: None,
         tell_opened: Callable[[], None] = lambda: None,
         stop: Callable[[], None] = lambda: None,
+        soon: Callable[[Callable[[], None]], object] = lambda job: job(),
     ) -> None:
         """`run` carries transactions to where waiting is allowed, and `stop` ends that when the outbox is closed.
 
+        `soon` calls a job when the turn of the reactor ends, so that all puts of the turn share a transaction; without
+        it, each begins one as soon as it can.
         `tell_damaged` is called with the number of rows that could not be read; they are set aside. `tell_opened` is
         called each time when the database has been opened, before anything new is put into it.
         """
@@ -107,6 +131,7 @@ class DurableOutbox:
         self._tell_damaged = tell_damaged
         self._tell_opened = tell_opened
         self._stop = stop
+        self._soon = soon
         self._tallies = Tallies(limits)
         self._queue: CommitQueue | None = None
         self._sequence = count(1)
@@ -114,6 +139,7 @@ class DurableOutbox:
         self._earliest_expiry = float("inf")
         self._admissions = 0
         self._gathered: _Gathered | None = None
+        self._begins_soon = False  # the transaction of what is gathered; until then the queue has nothing to do
         self._told: Condition | None = None
         self._telling: Any = None  # that all is well again
         self._looks = 0
@@ -157,12 +183,22 @@ class DurableOutbox:
     ) -> Deferred[Sequence[int]]:
         if not stanzas:
             return succeed(())
+        promise = _Promise()
+        self.put_for(promise, pair, stanzas, accepted=accepted, expires=expires)
+        return promise.done
+
+    def put_for(
+        self, putter: Putter, pair: DomainPair, stanzas: Sequence[bytes], *, accepted: float, expires: float
+    ) -> None:
         size = size_of(stanzas)
         try:
             gathered = self._admit(pair, len(stanzas), size, expires)
         except OutboxError as error:
-            return fail(error)
-        return self._promise(gathered, gathered.packer.add(pair, stanzas, size, accepted, expires))
+            putter.not_kept(error)
+            return
+        gathered.puts.append((putter, gathered.packer.add(pair, stanzas, size, accepted, expires)))
+        if not gathered.is_handed_over:
+            self._hand_over(gathered)
 
     def put_newest(
         self, pair: DomainPair, key: bytes, stanza: bytes, *, accepted: float, expires: float
@@ -171,7 +207,10 @@ class DurableOutbox:
             gathered = self._admit(pair, 1, size_of((stanza,)), expires)
         except OutboxError as error:
             return fail(error)
-        return self._promise(gathered, gathered.packer.add_newest(pair, key, stanza, accepted, expires))
+        promise = _Promise()
+        gathered.puts.append((promise, gathered.packer.add_newest(pair, key, stanza, accepted, expires)))
+        self._hand_over(gathered)
+        return promise.done
 
     def _admit(self, pair: DomainPair, stanzas: int, size: int, expires: float) -> _Gathered:
         if self.condition is not Condition.READY:
@@ -185,21 +224,24 @@ class DurableOutbox:
         self._admissions += 1
         return gathered
 
-    def _promise(self, gathered: _Gathered, result: Any) -> Deferred[Any]:
-        done: Deferred[Any] = Deferred()
-        gathered.puts.append((done, result))
-        self._hand_over(gathered)
-        return done
-
     def settle(self, pair: DomainPair, upto: int) -> Deferred[None]:
+        promise = _Promise()
+        self.settle_for(promise, pair, upto, 0)
+        return promise.done
+
+    def settle_for(self, settler: Settler, pair: DomainPair, upto: int, mark: int) -> None:
         if not self._shrinks:
             self._remember_settled(pair, upto)
-            return fail(self._unavailable())
+            settler.not_recorded(self._unavailable(), mark)
+            return
         gathered = self._gather_for(pair)
         if gathered is None:
-            return succeed(None)
+            settler.recorded(upto, mark)
+            return
         gathered.settled[pair] = max(upto, gathered.settled.get(pair, 0))
-        return self._promise_other(gathered)
+        gathered.others.append((settler, upto, mark))
+        if not gathered.is_handed_over:
+            self._hand_over(gathered)
 
     def mark_read(self, pair: DomainPair, upto: int) -> Deferred[None]:
         if not self._shrinks:
@@ -233,10 +275,10 @@ class DurableOutbox:
         return gathered
 
     def _promise_other(self, gathered: _Gathered) -> Deferred[None]:
-        done: Deferred[None] = Deferred()
-        gathered.others.append(done)
+        promise = _Promise()
+        gathered.others.append((promise, 0, 0))
         self._hand_over(gathered)
-        return done
+        return promise.done
 
     def page(self, pair: DomainPair, after: int = 0, limit: int = 500) -> Deferred[tuple[KeptStanza, ...]]:
         tally = self._tallies.find(pair)
@@ -339,6 +381,7 @@ class DurableOutbox:
 
     def close(self) -> Deferred[None]:
         if self._closed is None:
+            self._begin_gathered()
             queue = self._queue
             self._closed = Deferred()
             self._queue = None
@@ -359,11 +402,13 @@ class DurableOutbox:
     def _read(self, job: Callable[..., T], *args: Any) -> Deferred[T]:
         if self._queue is None:
             return fail(self._unavailable())
+        self._begin_gathered()
         return self._queue.read(job, *args).addErrback(self._explain)
 
     def _write(self, job: Callable[..., T], *args: Any) -> Deferred[T]:
         if self._queue is None or self.condition.works < Works.SHRINKS:
             return fail(self._unavailable())
+        self._begin_gathered()
         self._gathered = None  # later puts go behind this
         self._tidy_later()
         return self._queue.write(job, *args).addErrback(self._explain)
@@ -375,10 +420,26 @@ class DurableOutbox:
 
     def _hand_over(self, gathered: _Gathered) -> None:
         """Have the gathered work written in the next transaction; more may join until that begins."""
-        if len(gathered.puts) + len(gathered.others) > 1 or self._queue is None:
+        if gathered.is_handed_over or self._queue is None:
             return
+        gathered.is_handed_over = True
         self._tidy_later()
-        self._queue.write(self._write_gathered, gathered).addCallbacks(
+        if self._queue.is_idle:
+            self._begins_soon = True
+            self._soon(self._begin_gathered)
+        else:
+            self._write_later(gathered, self._queue)
+
+    def _begin_gathered(self) -> None:
+        """Begin the transaction that waits for the end of the turn: what is asked for from now on goes behind it."""
+        if self._begins_soon:
+            self._begins_soon = False
+            assert self._gathered is not None  # because nothing else has been asked for meanwhile
+            assert self._queue is not None
+            self._write_later(self._gathered, self._queue)
+
+    def _write_later(self, gathered: _Gathered, queue: CommitQueue) -> None:
+        queue.write(self._write_gathered, gathered).addCallbacks(
             self._written, self._not_written, callbackArgs=(gathered,), errbackArgs=(gathered,)
         )
 
@@ -403,10 +464,16 @@ class DurableOutbox:
         else:
             for tally in gathered.tallies.values():
                 tally.is_stored = True
-            for done, result in gathered.puts:
-                done.callback(result)
-        for other in gathered.others:
-            other.callback(None)
+            for putter, result in gathered.puts:
+                try:
+                    putter.kept(result)
+                except Exception:
+                    self._log.failure(_UNTOLD)
+        for settler, upto, mark in gathered.others:
+            try:
+                settler.recorded(upto, mark)
+            except Exception:
+                self._log.failure(_UNTOLD)
         if self.condition is Condition.DISK_FULL and self._queue is not None:
             self._queue.maintain(self._database.empty_log).addErrback(_ignore)
 
@@ -418,14 +485,20 @@ class DurableOutbox:
             self._remember_settled(pair, upto)
         self._late_removed |= gathered.removed
         self._refuse_puts(gathered, error)
-        for other in gathered.others:
-            other.errback(error)
+        for settler, _, mark in gathered.others:
+            try:
+                settler.not_recorded(error, mark)
+            except Exception:
+                self._log.failure(_UNTOLD)
 
-    def _refuse_puts(self, gathered: _Gathered, error: Exception) -> None:
+    def _refuse_puts(self, gathered: _Gathered, error: OutboxError) -> None:
         for tally, stanzas, size in gathered.admitted:
             self._tallies.count(tally, -stanzas, -size)
-        for done, _ in gathered.puts:
-            done.errback(error)
+        for putter, _ in gathered.puts:
+            try:
+                putter.not_kept(error)
+            except Exception:
+                self._log.failure(_UNTOLD)
 
     def _remember_settled(self, pair: DomainPair, upto: int) -> None:
         self._late_settled[pair] = max(upto, self._late_settled.get(pair, 0))
@@ -531,6 +604,7 @@ class DurableOutbox:
 
     def _look_again(self) -> None:
         self._look = None
+        self._begin_gathered()
         if self._queue is not None:
             self._queue.maintain(self._database.look).addCallbacks(self._looks_well, self._looks_bad)
         else:
@@ -563,6 +637,7 @@ class DurableOutbox:
         self._tidying = None
         if self._queue is None or not self.condition.is_ready:
             return
+        self._begin_gathered()
         if empty := self._tallies.forget_empty():
             self._gathered = None  # a pair that is used again gets a new row, behind this
             self._queue.write(statements.forget_pairs, empty).addErrback(_ignore)

@@ -54,3 +54,11 @@ class OutboxUnavailable(OutboxError):
 def ignore_failure(failure: Failure) -> None:
     """Ignore a failure of the outbox: it has reported its condition, and remembers what was settled."""
     failure.trap(OutboxError)
+
+
+def error_of(failure: Failure) -> OutboxError:
+    """Return the error of a failed call; a failure that is none of the outbox is raised again."""
+    failure.trap(OutboxError)
+    error = failure.value
+    assert isinstance(error, OutboxError)
+    return error

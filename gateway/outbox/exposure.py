@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
-
-from gateway.outbox.errors import ignore_failure
+from gateway.outbox.errors import OutboxError, error_of, ignore_failure
 from gateway.outbox.keeper import Keeper
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import DomainPair
@@ -36,7 +33,7 @@ class Exposure:
         self._keeper = keeper
         self._noted = noted
         self._again = again
-        self._batches: deque[list[int]] = deque()
+        self._batches: deque[Sequence[int]] = deque()
         self._marked_upto = 0  # of those in flight, the disk knows, or will soon, that these were read
         self._stream = 0
         self._soon = Timer(keeper.clock)
@@ -58,7 +55,7 @@ class Exposure:
         """Note that a stream has opened."""
         self._stream += 1
 
-    def written(self, numbers: list[int]) -> None:
+    def written(self, numbers: Sequence[int]) -> None:
         """Note that these have been written to the stream."""
         self._batches.append(numbers)
 
@@ -66,7 +63,7 @@ class Exposure:
         """Record on the disk that everything up to this number is settled."""
         outbox = self._keeper.outbox
         if outbox is not None:
-            self._when_recorded(outbox.settle(self._pair, upto), upto)
+            outbox.settle_for(self, self._pair, upto, self._stream)
 
     def mark(self, upto: int) -> None:
         """Record on the disk what has been read: a crash will not send it again, so others may take its place."""
@@ -74,7 +71,10 @@ class Exposure:
         if outbox is None or not self._batches or max(self._marked_upto, self.first - 1) >= upto:
             return
         self._marked_upto = upto
-        self._when_recorded(outbox.mark_read(self._pair, upto), upto)
+        stream = self._stream
+        outbox.mark_read(self._pair, upto).addCallbacks(
+            lambda _: self.recorded(upto, stream), lambda failure: self.not_recorded(error_of(failure), stream)
+        )
 
     def end(self) -> None:
         """Forget all, and what was read: the server may have lost it when its stream broke, so it is sent again."""
@@ -85,29 +85,25 @@ class Exposure:
             self._keeper.outbox.mark_read(self._pair, 0).addErrback(ignore_failure)
         self._marked_upto = 0
 
-    def _when_recorded(self, recorded: Deferred[None], upto: int) -> None:
-        """Go on when the disk has recorded this; while it does not, the stanzas stay exposed."""
-        stream = self._stream
-        recorded.addCallbacks(self._recorded, self._not_recorded, callbackArgs=(upto, stream), errbackArgs=(stream,))
-
-    def _recorded(self, _: object, upto: int, stream: int) -> None:
+    def recorded(self, upto: int, stream: int) -> None:
+        """Go on, because the disk has recorded this; while it does not, the stanzas stay exposed."""
         if stream != self._stream:
             self._noted(None)
             return
         count = 0
-        while self._batches and self._batches[0][0] <= upto:
-            batch = self._batches[0]
-            noted = bisect_right(batch, upto)
-            count += noted
-            if noted == len(batch):
-                self._batches.popleft()
+        batches = self._batches
+        while batches and (batch := batches[0])[0] <= upto:
+            if batch[-1] <= upto:
+                count += len(batch)
+                batches.popleft()
             else:
-                del batch[:noted]
+                noted = bisect_right(batch, upto)
+                count += noted
+                batches[0] = batch[noted:]
         self._noted(count)
 
-    def _not_recorded(self, failure: Failure, stream: int) -> None:
+    def not_recorded(self, error: OutboxError, stream: int) -> None:
         """Try again in a moment; a crash would double all that is sent if stanzas were no longer counted meanwhile."""
-        ignore_failure(failure)
         if stream == self._stream and not self._soon.is_running:
             self._soon.start(AGAIN_SECONDS, self._record_again)
 

@@ -63,7 +63,8 @@ class Flight:
         if self.size >= MOST_BYTES:
             return 0
         window = self.window
-        return window.room(self.count if is_timed or window.is_strict else self.exposed)
+        is_strict = window.suspects is not None and window.is_strict
+        return window.room(self.count if is_timed or is_strict else self.exposed)
 
     def send(self, flyer: Flyer) -> None:
         """Let that one send what it may; while the window is small, let the next one in order send."""
@@ -90,19 +91,21 @@ class Flight:
         """Record that some are no longer exposed."""
         if count:
             self.exposed -= count
-            self.window = self.window.read(count)
-            self._go_on()
+            if self.window.step is not None:
+                self.window = self.window.read(count)
+            if len(self._flyers) > 1:
+                self._go_on()
 
     def settled(self, flyer: Flyer, upto: int, count: int, size: int) -> None:
         """Record that the stanzas of one pair are settled up to a number: `count` of them, `size` bytes together."""
         self.count -= count
         self.size -= size
-        self._acquit(flyer, upto)
-        self._go_on()
+        if self._suspects:
+            self._acquit(flyer, upto)
+        if len(self._flyers) > 1:  # a single one continues by itself
+            self._go_on()
 
     def _acquit(self, flyer: Flyer, upto: float) -> None:
-        if not self._suspects:
-            return
         gone = [number for number, owner in self._suspects.items() if owner is flyer and number <= upto]
         if gone:
             self.window = self.window.cleared(gone)
@@ -124,8 +127,8 @@ class Flight:
 
     def _go_on(self) -> None:
         """Let those that waited for room send, each in its turn."""
-        if len(self._flyers) < 2 or self._is_sending:
-            return  # a single one continues by itself
+        if self._is_sending:
+            return
         if not self.is_open:
             self._send_in_order()
             return

@@ -43,35 +43,35 @@ class Followers:
 
     def __init__(self, space: Space | None) -> None:
         self._space = space
-        self._queue: deque[_Follower] = deque()
+        self.queue: deque[_Follower] = deque()  # to be read by others only where a call costs too much
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.queue)
 
     def add(self, stanza: AddressedStanza, *, put: int, since: float, barrier: float | None) -> bool:
         """Let a stanza wait for a transaction, or for its barrier where that is known; False if there is no space."""
         if self._space is not None and not self._space.take(len(stanza.raw)):
             return False
-        self._queue.append(_Follower(stanza, put, since, barrier))
+        self.queue.append(_Follower(stanza, put, since, barrier))
         return True
 
     def insist(self, stanza: AddressedStanza, *, put: int, since: float, barrier: float | None) -> None:
         """Let a stanza wait that was accepted earlier."""
         self._insist(stanza)
-        self._queue.append(_Follower(stanza, put, since, barrier))
+        self.queue.append(_Follower(stanza, put, since, barrier))
 
     def put_first(self, stanzas: Sequence[tuple[AddressedStanza, float]], *, since: float) -> None:
         """Let stanzas wait before all others, each for its barrier, because they were accepted before these."""
         for stanza, barrier in reversed(stanzas):
             self._insist(stanza)
-            self._queue.appendleft(_Follower(stanza, 0, since, barrier))
+            self.queue.appendleft(_Follower(stanza, 0, since, barrier))
 
     def insert(self, stanzas: Sequence[AddressedStanza], put: int, *, since: float, barrier: float) -> None:
         """Let stanzas wait that were refused by this transaction: before those that waited for it."""
-        place = next((place for place, each in enumerate(self._queue) if each.put >= put), len(self._queue))
+        place = next((place for place, each in enumerate(self.queue) if each.put >= put), len(self.queue))
         for number, stanza in enumerate(stanzas):
             self._insist(stanza)
-            self._queue.insert(place + number, _Follower(stanza, put, since, barrier))
+            self.queue.insert(place + number, _Follower(stanza, put, since, barrier))
 
     def _insist(self, stanza: AddressedStanza) -> None:
         if self._space is not None:
@@ -79,7 +79,7 @@ class Followers:
 
     def learn(self, put: int, first: float, last: float) -> None:
         """Record that the transactions up to this one are done; its stanzas have the numbers from `first` to `last`."""
-        for each in self._queue:
+        for each in self.queue:
             if each.barrier is None and each.put <= put:
                 each.barrier = last
             elif each.barrier == EVERYTHING:
@@ -88,20 +88,20 @@ class Followers:
     @property
     def barrier(self) -> float | None:
         """Return the barrier of the oldest; None while it is unknown, or if there is no follower."""
-        return self._queue[0].barrier if self._queue else None
+        return self.queue[0].barrier if self.queue else None
 
     @property
     def since(self) -> float | None:
         """Return since when the oldest has waited."""
-        return self._queue[0].since if self._queue else None
+        return self.queue[0].since if self.queue else None
 
     def pop(self) -> AddressedStanza:
         """Take out the oldest."""
-        stanza = self._queue.popleft().stanza
+        stanza = self.queue.popleft().stanza
         if self._space is not None:
             self._space.give_back(1, len(stanza.raw))
         return stanza
 
     def take_all(self) -> list[AddressedStanza]:
         """Take out all."""
-        return [self.pop() for _ in range(len(self._queue))]
+        return [self.pop() for _ in range(len(self.queue))]

@@ -6,15 +6,20 @@ changed nothing; but failed calls of `settle` and `remove` are remembered and do
 fail with OutboxUnavailable, which names the condition; `put` and `put_newest` may also fail with OutboxFull.
 
 A `pair` consists of the sender's domain and the domain that the stanza waits for.
+
+What is done for each flush of a pair has a second form, which tells somebody of the outcome instead of returning a
+Deferred: `put_for` and `settle_for`. They may tell before they return.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from gateway.outbox.errors import OutboxError
 from gateway.outbox.records import (
     AsideStanza,
     DomainState,
@@ -26,6 +31,26 @@ from gateway.outbox.records import (
     WithheldStanza,
 )
 from gateway.xmpp.addresses import Domain, DomainPair
+
+
+class Putter(Protocol):
+    """Somebody who puts stanzas, and is told once what has become of them."""
+
+    def kept(self, numbers: Sequence[int]) -> None:
+        """Note that they are kept, under these numbers."""
+
+    def not_kept(self, error: OutboxError) -> None:
+        """Note that none of them is kept."""
+
+
+class Settler(Protocol):
+    """Somebody who settles stanzas, and is told once whether that was recorded; `mark` is what was given for that."""
+
+    def recorded(self, upto: int, mark: int) -> None:
+        """Note that everything up to this number is settled."""
+
+    def not_recorded(self, error: OutboxError, mark: int) -> None:
+        """Note that this could not be recorded."""
 
 
 class IOutbox(Interface):
@@ -40,6 +65,9 @@ class IOutbox(Interface):
     def put(pair: DomainPair, stanzas: Sequence[bytes], *, accepted: float, expires: float) -> Deferred[Sequence[int]]:
         """Keep the stanzas of one flush, all or none; return their numbers, in order."""
 
+    def put_for(putter: Putter, pair: DomainPair, stanzas: Sequence[bytes], *, accepted: float, expires: float) -> None:
+        """Do as `put` does, for at least one stanza."""
+
     def put_newest(pair: DomainPair, key: bytes, stanza: bytes, *, accepted: float, expires: float) -> Deferred[int]:
         """Keep a stanza in place of the one under the same key, behind everything else of the pair."""
 
@@ -51,6 +79,9 @@ class IOutbox(Interface):
 
     def settle(pair: DomainPair, upto: int) -> Deferred[None]:
         """Forget everything of the pair up to this number: it has been delivered, or has had another end."""
+
+    def settle_for(settler: Settler, pair: DomainPair, upto: int, mark: int) -> None:
+        """Do as `settle` does."""
 
     def mark_read(pair: DomainPair, upto: int) -> Deferred[None]:
         """Record that the other server has read everything of the pair up to this number; 0: nothing.

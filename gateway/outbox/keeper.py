@@ -10,21 +10,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from gateway.outbox.conditions import Condition
-from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.errors import OutboxError, OutboxUnavailable, error_of
 from gateway.outbox.followers import Space
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.progress import Progress
 from gateway.xmpp.addresses import Domain, DomainPair
 
-WhenKept = Callable[[Any], None]
-"""Called with the numbers of stanzas that are on the disk."""
+
+class PutRun(Protocol):
+    """Stanzas that are put together; a Putter that calls `Keeper.finished` with its number when it was told."""
+
+    put: int
+    accepted: float
+    expires: float
+
+    def kept(self, numbers: Sequence[int]) -> None: ...
+    def not_kept(self, error: OutboxError) -> None: ...
 
 
 class Keeper:
@@ -84,40 +91,17 @@ class Keeper:
         """Return how many stanzas of a pair are kept, or are being put."""
         return self.outbox.waiting(pair) if self.outbox is not None else 0
 
-    def put(
-        self,
-        pair: DomainPair,
-        stanzas: Sequence[bytes],
-        accepted: float,
-        expires: float,
-        kept: WhenKept,
-        not_kept: Callable[[Failure], None],
-    ) -> None:
-        """Keep stanzas in order; call `kept` with their numbers, or `not_kept`."""
+    def put(self, run: PutRun, pair: DomainPair, stanzas: Sequence[bytes], key: bytes | None = None) -> None:
+        """Keep stanzas in order, or one in place of that with the same key; the run is told what becomes of them."""
+        run.put = self._puts.ask()
         outbox = self.outbox
-        asked: Deferred[Any] = (
-            fail(self.refusal()) if outbox is None else outbox.put(pair, stanzas, accepted=accepted, expires=expires)
-        )
-        self._watch(asked, kept, not_kept)
-
-    def put_newest(
-        self,
-        pair: DomainPair,
-        key: bytes,
-        stanza: bytes,
-        accepted: float,
-        expires: float,
-        kept: WhenKept,
-        not_kept: Callable[[Failure], None],
-    ) -> None:
-        """Keep a stanza in place of an older one; call `kept` with a list of its number, or `not_kept`."""
-        outbox = self.outbox
-        asked: Deferred[Any] = (
-            fail(self.refusal())
-            if outbox is None
-            else outbox.put_newest(pair, key, stanza, accepted=accepted, expires=expires)
-        )
-        self._watch(asked.addCallback(lambda number: [number]), kept, not_kept)
+        if outbox is None:
+            run.not_kept(self.refusal())
+        elif key is None:
+            outbox.put_for(run, pair, stanzas, accepted=run.accepted, expires=run.expires)
+        else:
+            asked = outbox.put_newest(pair, key, stanzas[0], accepted=run.accepted, expires=run.expires)
+            asked.addCallbacks(lambda number: run.kept((number,)), lambda failure: run.not_kept(error_of(failure)))
 
     def withhold(self, pair: DomainPair, stanza: bytes, rule: str, accepted: float, expires: float) -> Deferred[Any]:
         """Hold a stanza back for the operator; return as `IOutbox.withhold` does."""
@@ -126,7 +110,9 @@ class Keeper:
             return fail(self.refusal())
         outcome: Deferred[Any] = Deferred()
         asked = outbox.withhold(pair, stanza, accepted=accepted, expires=expires, rule=rule)
-        self._watch(asked, outcome.callback, outcome.errback)
+        put = self._puts.ask()
+        asked.addCallbacks(outcome.callback, outcome.errback)
+        asked.addBoth(lambda _: self.finished(put))
         return outcome
 
     def unsafe(self) -> Deferred[None] | None:
@@ -137,17 +123,11 @@ class Keeper:
         self._waiting.append((self._puts.asked, wait))
         return wait
 
-    def _watch(self, asked: Deferred[Any], kept: WhenKept, not_kept: Callable[[Failure], None]) -> None:
-        number = self._puts.ask()
-        asked.addCallbacks(kept, not_kept)
-        asked.addBoth(self._finish, number)
-
-    def _finish(self, result: Any, number: int) -> Any:
+    def finished(self, put: int) -> None:
         """Note that a put has ended. Its stanzas are kept by now, or bounced, or they wait in memory again."""
-        self._puts.finish(number)  # a refused put is answered at once, before those that are being written
+        self._puts.finish(put)  # a refused put is answered at once, before those that are being written
         while self._waiting and self._waiting[0][0] <= self._puts.done:
             self._waiting.popleft()[1].callback(None)
-        return result
 
 
 COUNTED = ("kept", "delivered", "expired", "refused", "set_aside", "maybe_twice", "returned", "in_doubt")

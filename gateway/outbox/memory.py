@@ -12,8 +12,8 @@ from zope.interface import implementer
 
 from gateway.outbox.chunks import Chunk, Packer, bits_of, bits_upto, chunk_of, number_of, size_of
 from gateway.outbox.conditions import Condition
-from gateway.outbox.errors import OutboxUnavailable
-from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.errors import OutboxUnavailable, error_of
+from gateway.outbox.interfaces import IOutbox, Putter, Settler
 from gateway.outbox.records import (
     AGES,
     AsideStanza,
@@ -93,6 +93,12 @@ class MemoryOutbox:
             self._add(chunk)
         return numbers
 
+    def put_for(
+        self, putter: Putter, pair: DomainPair, stanzas: Sequence[bytes], *, accepted: float, expires: float
+    ) -> None:
+        put = self.put(pair, stanzas, accepted=accepted, expires=expires)
+        put.addCallbacks(putter.kept, lambda failure: putter.not_kept(error_of(failure)))
+
     @_deferred
     def put_newest(self, pair: DomainPair, key: bytes, stanza: bytes, *, accepted: float, expires: float) -> int:
         self._tallies.admit(pair, 1, size_of((stanza,)))
@@ -123,6 +129,11 @@ class MemoryOutbox:
         chunks = self._of_pair.get(pair, {}).values()
         for chunk in list(takewhile(lambda chunk: chunk.sequence <= sequence, chunks)):
             self._mark(chunk, bits_upto(place) if chunk.sequence == sequence else -1)
+
+    def settle_for(self, settler: Settler, pair: DomainPair, upto: int, mark: int) -> None:
+        self.settle(pair, upto).addCallbacks(
+            lambda _: settler.recorded(upto, mark), lambda failure: settler.not_recorded(error_of(failure), mark)
+        )
 
     @_deferred
     def mark_read(self, pair: DomainPair, upto: int) -> None:

@@ -57,6 +57,7 @@ def open_outbox(
         database,
         run=worker.run if worker else execute,
         stop=worker.stop if worker else lambda: None,
+        soon=(lambda job: reactor.callLater(0, job)) if worker else (lambda job: job()),
         clock=reactor,
         limits=limits,
         tell=tell,

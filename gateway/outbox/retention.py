@@ -84,6 +84,8 @@ _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER,
 
 # The start of an element without a prefix. Groups: the namespace that it declares first, in either kind of quotes.
 _CHILD = re.compile(rb"<(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>]")
+# A message whose first child is a body: no attribute can contain a "<".
+_USUAL = re.compile(rb"<message[\s>][^<]*+<body>")
 _NO_STORE = b"no-store"  # the name of an element has only one spelling
 _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
 _REFERENCE = b"&#"  # can spell a namespace differently
@@ -114,14 +116,11 @@ def keeping(stanza: AddressedStanza) -> Keep:
 
 def keeps_all(stanzas: Sequence[AddressedStanza]) -> bool:
     """Return whether `keeping` is YES for all of these; nearly always, a look at the first bytes of each is enough."""
-    if _NO_STORE in b"".join([stanza.raw for stanza in stanzas]):
-        return all(keeping(stanza) is _YES for stanza in stanzas)
-    for stanza in stanzas:
-        raw = stanza.raw
-        is_usual = stanza.type in _WITH_CONTENT and raw.startswith(b"<body>", raw.find(b"<", 1))
-        if not (is_usual and stanza.name == "message") and keeping(stanza) is not _YES:
-            return False
-    return True
+    raws = [stanza.raw for stanza in stanzas]
+    types = {stanza.type for stanza in stanzas}
+    if types <= _WITH_CONTENT and all(map(_USUAL.match, raws)) and _NO_STORE not in b"".join(raws):
+        return True
+    return all(keeping(stanza) is _YES for stanza in stanzas)
 
 
 def _by_content(message: Element) -> Keep:

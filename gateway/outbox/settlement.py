@@ -27,6 +27,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
+from typing import NamedTuple
 
 GRACE_SECONDS = 3.0
 _GATHER_SECONDS = 1.0  # writes within this time are one batch, so that a busy stream costs no more
@@ -55,15 +56,14 @@ class SettlementState(Enum):
     ASKED = auto()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settled:
+class Settled(NamedTuple):
     """Everything up to this number may be forgotten; `in_doubt`: only time supports this."""
 
     upto: int
     in_doubt: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass(slots=True)
 class _SettledBatch:
     upto: int
     count: int
@@ -98,7 +98,7 @@ class Settlement:
         if last is not None and now - last.begun < _GATHER_SECONDS and last.upto != self._asked_upto:
             last.upto, last.count, last.written = upto, last.count + count, now
         else:
-            self._batches.append(_SettledBatch(upto=upto, count=count, begun=now, written=now))
+            self._batches.append(_SettledBatch(upto, count, now, now))
         if self.state is SettlementState.IDLE:
             self.state = SettlementState.WRITTEN
 

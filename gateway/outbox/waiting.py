@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from gateway.xmpp.stanzas import AddressedStanza
 
@@ -20,24 +21,34 @@ class Waiting(AddressedStanza):
     number: int
     written_to: object
 
-    def __init__(
-        self, stanza: AddressedStanza, backlog: object, *, number: int, accepted: float, expires: float
-    ) -> None:
-        """Take over a stanza, with its number and times in the outbox."""
-        # As the constructor of Stanza does: one is made for each stanza that passes with `keep = "all"`.
-        self.name = stanza.name
-        self.raw = stanza.raw
-        self.to = stanza.to
-        self.from_ = stanza.from_
-        self.type = stanza.type
-        self._id = stanza._id
-        self.flaw = None
-        self._element = None
-        self.accepted = accepted
-        self.expires = expires
-        self.number = number
-        self.backlog = backlog
-        self.written_to = None
+    @classmethod
+    def run(
+        cls,
+        stanzas: Sequence[AddressedStanza],
+        numbers: Sequence[int],
+        backlog: object,
+        *,
+        accepted: float,
+        expires: float,
+    ) -> list[Waiting]:
+        """Take over stanzas that were put together, with their numbers and times in the outbox."""
+        # As the constructor of Stanza does, but without a call: one is made of each stanza with `keep = "all"`.
+        run = list(map(object.__new__, repeat(cls, len(stanzas))))
+        for each, stanza, number in zip(run, stanzas, numbers, strict=True):
+            each.name = stanza.name
+            each.raw = stanza.raw
+            each.to = stanza.to
+            each.from_ = stanza.from_
+            each.type = stanza.type
+            each._id = stanza._id
+            each.flaw = None
+            each._element = None
+            each.accepted = accepted
+            each.expires = expires
+            each.number = number
+            each.backlog = backlog
+            each.written_to = None
+        return run
 
 
 def without_kept(stanzas: Sequence[AddressedStanza]) -> list[AddressedStanza]:

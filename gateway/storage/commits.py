@@ -70,6 +70,11 @@ class CommitQueue:
         self._closed: Deferred[None] | None = None
         self.fault: StoreFault | None = None  # of the last transaction
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether the next job would be begun at once."""
+        return not self._running
+
     def read(self, job: Callable[Concatenate[SqlConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a job that changes nothing."""
         return self._add(lambda connection: job(connection, *args, **kwargs), writes=False)
