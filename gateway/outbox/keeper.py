@@ -72,7 +72,7 @@ class Keeper:
         tell()
         if number is not None:
             self._waiting = deque((self._puts.asked, wait) for _, wait in self._waiting)
-            self._finish(None, number)
+            self.finished(number)
 
     @property
     def takes(self) -> bool:
