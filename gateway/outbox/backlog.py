@@ -74,8 +74,8 @@ class Rest(NamedTuple):
     """What was not written, and has nothing kept before it."""
 
 
-class _Run:
-    """Stanzas of a backlog that are put together; the outbox tells it what becomes of them."""
+class _Putting:
+    """Stanzas of a backlog that are put together, and the outcome when the outbox has one."""
 
     __slots__ = (
         "accepted",
@@ -312,14 +312,14 @@ class KeptBacklog:
             self._spilled += size
         is_new = not doubtful and written is None
         self._doubtful_puts += not is_new
-        run = _Run(self, self._keeper, stanzas, size, accepted, expires)
+        run = _Putting(self, self._keeper, stanzas, size, accepted, expires)
         run.job = self._puts.ask()
         run.attempt = self.attempts.count if is_new else None
         run.written = written
         run.adopting = self._adopting
         self._keeper.put(run, self.pair, raws, key)
 
-    def was_kept(self, run: _Run, numbers: Sequence[int]) -> None:
+    def was_kept(self, run: _Putting, numbers: Sequence[int]) -> None:
         """Note that stanzas are on the disk, and send them if that is their turn."""
         stanzas, size, last = run.stanzas, run.size, numbers[-1]
         self._note_put(run, numbers[0], last)
@@ -338,7 +338,7 @@ class KeptBacklog:
                 ahead.note(ReadEvent.PUT)
         self._send()
 
-    def _note_put(self, run: _Run, first: float, last: float) -> None:
+    def _note_put(self, run: _Putting, first: float, last: float) -> None:
         self._puts.finish(run.job)
         self._newest = last
         if self._followers.queue:
@@ -346,14 +346,14 @@ class KeptBacklog:
         self._putting_bytes -= run.size
         self._release()
 
-    def _doubtful_was_kept(self, run: _Run, numbers: Sequence[int]) -> None:
+    def _doubtful_was_kept(self, run: _Putting, numbers: Sequence[int]) -> None:
         if run.written is not None and run.adopting is self._adopting:
             self._doubtful_puts -= 1
             self._adopted(run, numbers, run.written)
         else:
             self._doubt_kept(run.stanzas, numbers)
 
-    def was_not_kept(self, run: _Run, error: OutboxError) -> None:
+    def was_not_kept(self, run: _Putting, error: OutboxError) -> None:
         """Note that stanzas could not be put: they go back, or wait in memory."""
         stanzas = run.stanzas
         self._note_put(run, EVERYTHING, self._newest)
@@ -416,7 +416,7 @@ class KeptBacklog:
         for keep, run in groupby(fresh, key=keeping):
             self._put(keep, [*run], written=replace)
 
-    def _adopted(self, run: _Run, numbers: Sequence[int], replace: Replace) -> None:
+    def _adopted(self, run: _Putting, numbers: Sequence[int], replace: Replace) -> None:
         """Note that stanzas which were written to the open stream are on the disk: those still there are in flight."""
         waiting = Waiting.run(run.stanzas, numbers, self, accepted=run.accepted, expires=run.expires)
         kept = {id(stanza): each for stanza, each in zip(run.stanzas, waiting, strict=True)}

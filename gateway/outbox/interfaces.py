@@ -7,8 +7,8 @@ fail with OutboxUnavailable, which names the condition; `put` and `put_newest` m
 
 A `pair` consists of the sender's domain and the domain that the stanza waits for.
 
-What is done for each flush of a pair has a second form, which tells somebody of the outcome instead of returning a
-Deferred: `put_for` and `settle_for`. They may tell before they return.
+What is done for each flush of a pair has a second form, `put_for` and `settle_for`, which calls a method with the
+outcome instead of returning a Deferred. It may do so before it returns.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class Putter(Protocol):
-    """Somebody who puts stanzas, and is told once what has become of them."""
+    """Somebody who puts stanzas. One of the two methods is called, once."""
 
     def kept(self, numbers: Sequence[int]) -> None:
         """Note that they are kept, under these numbers."""
@@ -44,7 +44,7 @@ class Putter(Protocol):
 
 
 class Settler(Protocol):
-    """Somebody who settles stanzas, and is told once whether that was recorded; `mark` is what was given for that."""
+    """Somebody who settles stanzas. One of the two methods is called, once, with the `mark` that was given."""
 
     def recorded(self, upto: int, mark: int) -> None:
         """Note that everything up to this number is settled."""

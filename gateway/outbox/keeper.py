@@ -24,7 +24,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class PutRun(Protocol):
-    """Stanzas that are put together; a Putter that calls `Keeper.finished` with its number when it was told."""
+    """Stanzas that are put together: a Putter that passes its number on to `Keeper.finished` at the end."""
 
     put: int
     accepted: float
@@ -92,7 +92,7 @@ class Keeper:
         return self.outbox.waiting(pair) if self.outbox is not None else 0
 
     def put(self, run: PutRun, pair: DomainPair, stanzas: Sequence[bytes], key: bytes | None = None) -> None:
-        """Keep stanzas in order, or one in place of that with the same key; the run is told what becomes of them."""
+        """Keep stanzas in order, or one in place of that with the same key; the run is called with the outcome."""
         run.put = self._puts.ask()
         outbox = self.outbox
         if outbox is None:

@@ -120,6 +120,7 @@ STRANGERS: dict[str, tuple[str, tuple[Builder, ...]]] = {
         "match",
         (then("<a", " ", "="), then("<a xmlns='", "b", ""), then("<", "a", ":"), then("<", "thread", "")),
     ),
+    "outbox.retention._USUAL": ("match", (then("<message ", "a", "<"), then("<message", " ", ""))),
     "stream.bare_errors._ERROR": ("match", (then("<stream:error", " ", ""),)),
     "stream.bare_errors._START": ("match", (then("<?xml", "a", ">"), then(" ", "<?xml", ""))),
     "stream.expat._HeldToken._STOPS.<": ("search", ()),

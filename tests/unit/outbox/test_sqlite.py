@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,20 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from gateway.outbox import statements
 from gateway.outbox.chunks import Packer, number_of
 from gateway.outbox.database import Database
 from gateway.outbox.durable import DurableOutbox
+from gateway.outbox.errors import OutboxError
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import KEY_BYTES, Seal
 from gateway.outbox.statements import Work
 from gateway.storage.dialects import SqlConnection
 from tests.support.reactor import run_in_reactor, running_reactor
-from tests.unit.outbox.contract import NOW, PAIR, OutboxContract
+from tests.unit.outbox.contract import NOW, PAIR, OutboxContract, now
 
 
 @pytest.fixture
@@ -60,6 +62,95 @@ def test_what_is_settled_in_the_transaction_in_which_it_is_put_is_gone(connectio
     work = Work(pairs={1: PAIR}, chunks=[(1, chunk)], settled={1: number_of(chunk.sequence, 0)})
     transaction(connection, work)
     assert connection.execute("SELECT live FROM chunk").fetchall() == [(1,)]
+
+
+class TestTurns:
+    """What is asked for in one turn of the reactor shares a transaction."""
+
+    @pytest.fixture(autouse=True)
+    def outbox(self, tmp_path: Path) -> Iterator[None]:
+        self.jobs: list[Callable[[], None]] = []  # for the end of the turn
+        self.events: list[str] = []
+        self.database = Database(tmp_path / "outbox.db")
+        self.one = DurableOutbox(
+            self.database, run=self._run, clock=Clock(), limits=OutboxLimits(), soon=self.jobs.append
+        )
+        self.one.start()
+        self.events.clear()
+        yield
+        self.one.close()
+
+    def _run(self, work: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        self.events.append("transaction")
+        return execute(work, *args)
+
+    def put(self, *stanzas: bytes, fails: bool = False) -> None:
+        self.one.put_for(Noting(self.events, fails), PAIR, stanzas, accepted=NOW, expires=NOW + 1)
+
+    def end_turn(self) -> None:
+        jobs, self.jobs[:] = [*self.jobs], []
+        for job in jobs:
+            job()
+
+    def test_puts_and_settlements_of_a_turn_share_a_transaction(self) -> None:
+        self.put(b"1")
+        self.put(b"2")
+        self.one.settle_for(Noting(self.events), PAIR, 0, 7)
+        assert self.events == []
+        self.end_turn()
+        assert self.events == ["transaction", "kept", "kept", "recorded 7"]
+
+    def test_what_is_read_or_written_otherwise_comes_behind_what_was_put_before(self) -> None:
+        self.put(b"1")
+        assert [each.raw for each in now(self.one.page(PAIR))] == [b"1"]
+        self.put(b"2")
+        now(self.one.hold(PAIR.target))
+        self.put(b"3")
+        self.end_turn()
+        assert [each.raw for each in now(self.one.page(PAIR))] == [b"1", b"2", b"3"]
+
+    def test_what_was_put_in_the_turn_of_the_end_is_kept(self) -> None:
+        self.put(b"1")
+        now(self.one.close())
+        assert self.events[:2] == ["transaction", "kept"]
+        self.end_turn()
+        again = DurableOutbox(self.database, run=execute, clock=Clock(), limits=OutboxLimits())
+        again.start()
+        assert [each.raw for each in now(again.page(PAIR))] == [b"1"]
+        now(again.close())
+
+    def test_one_that_fails_to_take_its_outcome_does_not_keep_it_from_the_next(self) -> None:
+        self.put(b"1", fails=True)
+        self.put(b"2")
+        with capturedLogs() as logged:
+            self.end_turn()
+        assert self.events == ["transaction", "kept", "kept"]
+        assert [each["log_failure"].type for each in logged] == [ZeroDivisionError]
+
+
+class Noting:
+    """A Putter and a Settler that note what they are called with."""
+
+    def __init__(self, events: list[str], fails: bool = False) -> None:
+        self._events = events
+        self._fails = fails
+
+    def _note(self, event: str) -> None:
+        self._events.append(event)
+        if self._fails:
+            raise ZeroDivisionError
+
+    def kept(self, numbers: Sequence[int]) -> None:
+        self._note("kept")
+
+    def not_kept(self, error: OutboxError) -> None:
+        self._note("not kept")
+
+    def recorded(self, upto: int, mark: int) -> None:
+        self._note(f"recorded {mark}")
+
+    def not_recorded(self, error: OutboxError, mark: int) -> None:
+        self._note(f"not recorded {mark}")
 
 
 class TestDurableOutbox(OutboxContract):
