@@ -36,7 +36,7 @@ BUSY = "busy"
 
 
 class Failures:
-    """Which tests of this run have failed; it is told in the main process, if there are workers."""
+    """Which tests of this run have failed; with workers, this is in the main process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

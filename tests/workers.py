@@ -4,9 +4,9 @@ The tests are found once. The workers are forks of the process that has found th
 start as new interpreters (as those of pytest-xdist do) import and collect everything for themselves, which took six of
 them as long as a tenth of all tests.
 
-The main process hands out scopes (tests/parallel.py), one to each worker at a time, and reports what the workers tell.
-A worker tells once of a test that has passed. It keeps its session's fixtures, such as servers, to its end. When one
-dies, the test that it was at has failed, and a new one goes on with the rest of its scope.
+The main process hands out scopes (tests/parallel.py), one at a time to each worker, and reports the results that it
+receives. A worker sends one report of a test that has passed. It keeps its session's fixtures, such as servers, until
+it ends. If a worker dies, the test that it was running has failed, and a new worker goes on with the rest of its scope.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.parallel import scopes
 
 _forking = multiprocessing.get_context("fork")
 
-Warned = tuple[str, str, type[Warning], str, int]  # id of the test, text, category, file, line
+WarningData = tuple[str, str, type[Warning], str, int]  # id of the test, text, category, file, line
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -123,7 +123,7 @@ class Run:
                 self._start(self._ahead.popleft())
             while self._workers:
                 for connection in wait(list(self._workers)):
-                    self._hear(self._workers[connection])  # type: ignore[index]
+                    self._receive(self._workers[connection])  # type: ignore[index]
         finally:
             for connection in self._workers:
                 connection.close()  # which ends the worker
@@ -133,28 +133,28 @@ class Run:
         self._started += 1
         self._workers[worker.connection] = worker
 
-    def _hear(self, worker: Worker) -> None:
-        """Report what a worker tells; give it the next scope if it has finished one."""
+    def _receive(self, worker: Worker) -> None:
+        """Report what a worker has sent; give it the next scope if it has finished one."""
         try:
-            told = worker.connection.recv()
+            data = worker.connection.recv()
         except (EOFError, ConnectionResetError):
-            self._bury(worker)
+            self._replace(worker)
             return
-        if isinstance(told, tuple):
-            self._warn(told)
+        if isinstance(data, tuple):
+            self._warn(data)
             return
         worker.last = worker.ahead.popleft()
         config = self._session.config
-        for report in told:
-            self._report(config.hook.pytest_report_from_serializable(config=config, data=report))
+        for each in data:
+            self._report(config.hook.pytest_report_from_serializable(config=config, data=each))
         if not self._has_ended_early() and not worker.ahead:
             worker.hand_out(self._ahead.popleft() if self._ahead else [])
 
-    def _bury(self, worker: Worker) -> None:
-        """Have a new worker go on, if this one has died at a test."""
+    def _replace(self, worker: Worker) -> None:
+        """Start another worker for what is left, if this one has died at a test."""
         del self._workers[worker.connection]
         status = worker.status()
-        if worker.is_told_to_end:
+        if worker.is_to_end:
             if status:
                 why = f"the worker that ran it last ended with status {status}"
                 self._report(lost(self._session.items[worker.last].nodeid, why))
@@ -165,7 +165,7 @@ class Run:
             self._start(scope)
 
     def _has_ended_early(self) -> bool:
-        """Return whether enough tests have failed; then each worker is told to end after its test."""
+        """Return whether enough tests have failed; then each worker is to end after its test."""
         if not (self._session.shouldfail or self._session.shouldstop):
             return False
         for worker in self._workers.values():
@@ -175,15 +175,15 @@ class Run:
     def _report(self, report: pytest.TestReport) -> None:
         self._session.config.hook.pytest_runtest_logreport(report=report)
 
-    def _warn(self, warned: Warned) -> None:
-        nodeid, text, category, file, line = warned
+    def _warn(self, data: WarningData) -> None:
+        nodeid, text, category, file, line = data
         message = warnings.WarningMessage(text, category, file, line)
-        told = {"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None}
-        self._session.config.hook.pytest_warning_recorded.call_historic(kwargs=told)
+        recorded = {"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None}
+        self._session.config.hook.pytest_warning_recorded.call_historic(kwargs=recorded)
 
 
 def lost(nodeid: str, why: str) -> pytest.TestReport:
-    """Return the report of a test whose worker cannot tell."""
+    """Return the report of a test whose worker could not send one."""
     return pytest.TestReport(nodeid, (nodeid, None, nodeid), {}, "failed", why, "call")
 
 
@@ -205,7 +205,7 @@ class Worker:
     def hand_out(self, scope: Sequence[int]) -> None:
         """Give it these tests, by their indexes; none are its end."""
         self.ahead.extend(scope)
-        self.is_told_to_end = not scope
+        self.is_to_end = not scope
         with suppress(BrokenPipeError):  # it has died, which is seen next
             self.connection.send(scope)
 
@@ -224,7 +224,7 @@ def work(session: pytest.Session, name: str, connection: Connection, not_ours: I
     for each in not_ours:
         each.close()
     become_another_process(session.config, name)
-    session.config.pluginmanager.register(Told(connection))
+    session.config.pluginmanager.register(Sender(connection))
     try:
         while scope := connection.recv():
             for place, index in enumerate(scope, 1):
@@ -255,7 +255,7 @@ def become_another_process(config: pytest.Config, name: str) -> None:
 
 
 class Elsewhere:
-    """What follows the last test of a scope: only the fixtures of the session outlive that test."""
+    """A stand-in for the test after the last one of a scope: only the fixtures of the session outlive that one."""
 
     def __init__(self, session: pytest.Session) -> None:
         self._session = session
@@ -265,8 +265,8 @@ class Elsewhere:
         return [self._session]
 
 
-class Told:
-    """Plugin of a worker: tells the main process of tests and of warnings."""
+class Sender:
+    """Plugin of a worker: sends the main process its reports and warnings."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -274,27 +274,27 @@ class Told:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        """Run a test and tell of it.
+        """Run a test and send what the main process has to know of it.
 
         To log each of its reports here would be more work than a small test itself.
         """
         self._has_begun = True
         as_data = item.config.hook.pytest_report_to_serializable
-        reports = worth_telling(runner.runtestprotocol(item, log=False, nextitem=nextitem))
+        reports = worth_sending(runner.runtestprotocol(item, log=False, nextitem=nextitem))
         self._connection.send([as_data(config=item.config, report=report) for report in reports])
         return True
 
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
-        """Tell of a warning that pytest lists at its end.
+        """Send a warning, which pytest lists at its end.
 
-        What it listed before this worker began comes here as well, and is known.
+        Those that it has from before this worker began are given to this plugin as well, and are known.
         """
         said = warning_message
         if self._has_begun:
             self._connection.send((nodeid, str(said.message), said.category, said.filename, said.lineno))
 
 
-def worth_telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
+def worth_sending(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
     """Return the report of the call alone if all has passed, with the time of all, and without its keywords.
 
     These are most of its size, and asked for by nobody.

@@ -1,4 +1,4 @@
-"""Tests in several processes: what they tell, what they share, and what becomes of a dead one."""
+"""Tests in several processes: what they report, what they share, and what follows when one dies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.workers import leave_out_what_is_there, worth_telling
+from tests.workers import leave_out_what_is_there, worth_sending
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = "[pytest]\naddopts = -q -p tests.parallel -p tests.workers -p no:cacheprovider\n"
@@ -61,7 +61,7 @@ def test_two_files_run_at_the_same_time_with_what_is_theirs(folder: Folder) -> N
     assert set(re.findall(r"Captured stdout call -+\nfrom (.)\n[=_]", said)) == {"a", "b"}, said
 
 
-def test_failures_skips_and_warnings_are_told(folder: Folder) -> None:
+def test_failures_skips_and_warnings_are_reported(folder: Folder) -> None:
     ended, said = folder.test(
         test_a="""
 def test_wrong(): print("a clue"); assert 1 == 2
@@ -151,9 +151,9 @@ def report(when: Any, outcome: Any) -> pytest.TestReport:
     return pytest.TestReport("x", ("x", 1, "x"), {"x": 1}, outcome, None, when, duration=2.0)
 
 
-def test_one_report_tells_of_a_test_that_has_passed() -> None:
-    [told] = worth_telling([report("setup", "passed"), call := report("call", "passed"), report("teardown", "passed")])
-    assert (told, told.duration, told.keywords) == (call, 6.0, {})
+def test_one_report_is_sent_of_a_test_that_has_passed() -> None:
+    [sent] = worth_sending([report("setup", "passed"), call := report("call", "passed"), report("teardown", "passed")])
+    assert (sent, sent.duration, sent.keywords) == (call, 6.0, {})
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,6 @@ def test_one_report_tells_of_a_test_that_has_passed() -> None:
     ],
     ids=lambda outcomes: " ".join(outcomes.values()),
 )
-def test_all_reports_tell_of_any_other_test(outcomes: dict[str, str]) -> None:
+def test_all_reports_are_sent_of_any_other_test(outcomes: dict[str, str]) -> None:
     reports = [report(when, outcome) for when, outcome in outcomes.items()]
-    assert worth_telling(reports) == reports
+    assert worth_sending(reports) == reports
