@@ -87,10 +87,10 @@ def _check_url(reading: Reading, url: str) -> None:
         is_usable = parts.scheme in ("nats", "tls") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_usable = False
-    if not is_usable:
-        reading.wrong((KEY, "url"), f"{url!r} is not the URL of a NATS server, such as nats://127.0.0.1:4222")
-    elif parts.username is not None:
+    if "@" in url:  # what stands before it is not repeated
         reading.wrong((KEY, "url"), "must not have a password in it: use `user` and `password_file`")
+    elif not is_usable:
+        reading.wrong((KEY, "url"), f"{url!r} is not the URL of a NATS server, such as nats://127.0.0.1:4222")
 
 
 def _check_sizes(reading: Reading, settings: Settings) -> None:

@@ -20,7 +20,7 @@ from twisted.python.reflect import namedAny
 from zope.interface.exceptions import BrokenImplementation, BrokenMethodImplementation, Invalid
 from zope.interface.verify import verifyClass
 
-from gateway.config.reading import KeyPath, Reading, did_you_mean
+from gateway.config.reading import KeyPath, Reading
 from gateway.config.settings import Secret
 from gateway.config.values import convert, read_secret
 from gateway.routing.interfaces import IActiveHandler, ICheckedOptions, IDetachableHandler, ILocalHandler, IService
@@ -41,7 +41,10 @@ def service_names() -> set[str]:
 
 
 def load_handler(name: str) -> Callable[..., Any]:
-    """Return the ILocalHandler factory with a name; the ValueError says why there is none."""
+    """Return the ILocalHandler factory with a dotted name, or one of `service_names`.
+
+    Raise ValueError, which says why it cannot be used.
+    """
     try:
         factory: Callable[..., Any] = _found(name)
     except Exception as error:  # the operator's module may raise anything when it is imported
@@ -65,8 +68,6 @@ def _found(name: str) -> Any:
     if len(found) > 1:
         packages = " and ".join(sorted(map(_package, found)))
         raise LookupError(f"{packages} both have a service of that name: write its dotted name instead")
-    if not found:
-        raise LookupError(f"no installed package has a service of that name{did_you_mean(name, service_names())}")
     return found[0].load()
 
 

@@ -60,6 +60,7 @@ def test_without_the_table_there_is_none(tmp_path: Path) -> None:
         (('name = "example"', 'name = "*"'), "cluster.name: '*' is not a name"),
         (("nats://127.0.0.1:4222", "127.0.0.1:4222"), "is not the URL of a NATS server, such as nats://127.0.0.1:4222"),
         (("nats://127.0.0.1:4222", "nats://me:word@127.0.0.1"), "must not have a password in it: use `user`"),
+        (("nats://127.0.0.1:4222", "nats://[::1"), "'nats://[::1' is not the URL of a NATS server"),
         ((SECRET, "short"), "cluster.secret: is too short: at least 32 characters"),
         (("[cluster]", "[cluster]\nuser = 'x'\ntoken = 'y'"), "cluster.token: is instead of a user name"),
         (("[cluster]", "[limits]\ncomponent_stanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
@@ -68,6 +69,13 @@ def test_without_the_table_there_is_none(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, change: tuple[str, str], problem: str) -> None:
     assert problem in told(tmp_path, WHOLE.replace(*change))
+
+
+@pytest.mark.parametrize("url", ["nats://me:hush@[::1", "http://me:hush@127.0.0.1", "tls://me:hush@host:x"])
+def test_a_url_that_cannot_be_used_is_not_repeated_with_its_password(tmp_path: Path, url: str) -> None:
+    problem = told(tmp_path, WHOLE.replace("nats://127.0.0.1:4222", url))
+    assert "cluster.url" in problem
+    assert "hush" not in problem
 
 
 def test_the_names_of_cluster_and_node_fit_into_that_of_a_schema(tmp_path: Path) -> None:

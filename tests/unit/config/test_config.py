@@ -24,6 +24,7 @@ from gateway.config.settings import (
     Secret,
     Settings,
     StorageSettings,
+    Validating,
 )
 from gateway.handlers.echo import Echo
 from gateway.routing.interfaces import Answer, Declined, ICheckedOptions, ILocalHandler, IService
@@ -51,6 +52,14 @@ class NoHandler:
 @implementer(ILocalHandler)
 class Unfinished:
     """A handler that does not handle anything yet."""
+
+
+@implementer(ILocalHandler)
+class Deaf:
+    """A handler that is given nothing to handle."""
+
+    def handle(self) -> Answer:
+        return Declined()
 
 
 @implementer(IService)
@@ -86,6 +95,8 @@ def folder(tmp_path: Path) -> Folder:
     folder.certify("split.test", file="split.pem", key_file="split.key")
     (tmp_path / "secret").write_text("from a file\n")
     (tmp_path / "empty").write_text("\n")
+    (tmp_path / "long").write_text(4097 * "s")
+    (tmp_path / "latin-1").write_bytes(b"caf\xe9")
     return folder
 
 
@@ -198,6 +209,8 @@ MISTAKES = [
     Case('domains."c.test".secret_file', "No such file or directory", f'{COMPONENT}secret_file = "no"'),
     Case('domains."c.test".secret_file', "is empty", f'{COMPONENT}secret_file = "empty"'),
     Case('domains."c.test".secret_file', "a string is needed", f"{COMPONENT}secret_file = 5"),
+    Case('domains."c.test".secret_file', "long is longer than 4096 bytes", f'{COMPONENT}secret_file = "long"'),
+    Case('domains."c.test".secret_file', "latin-1 is not UTF-8 text", f'{COMPONENT}secret_file = "latin-1"'),
     # Handlers
     Case('domains."g.test".serve', "does not name an object", GREETER.replace(HERE, "nowhere_to_be_found")),
     Case('domains."g.test".serve', "AttributeError", GREETER.replace("Greeter", "Nobody")),
@@ -207,6 +220,11 @@ MISTAKES = [
         'domains."g.test".serve',
         "is not a complete ILocalHandler: it has no handle(stanza)",
         GREETER.replace("Greeter", "Unfinished"),
+    ),
+    Case(
+        'domains."g.test".serve',
+        "its handle() implementation doesn't allow enough arguments",
+        GREETER.replace("Greeter", "Deaf"),
     ),
     Case(
         'domains."g.test".serve', "is not a complete IService: it has no stop()", GREETER.replace("Greeter", "Endless")
@@ -252,6 +270,7 @@ MISTAKES = [
     Case('peers."A.test"', 'names the same as peers."a.test"', '[peers."a.test"]\n[peers."A.test"]'),
     Case("peers.a", 'write [peers."a.test"]', "[peers.a.test]\nallow = false"),
     Case('peers."a.test".connect', "no usable port", '[peers."a.test"]\nconnect = "tcp:127.0.0.1:0"'),
+    Case("dns.refuse_networks", "'10.0.0.1/8' is not a network", "[dns]\nrefuse_networks = ['10.0.0.1/8']"),
     Case("dns.nameservers", "is not a nameserver", "[dns]\nnameservers = ['localhost']"),
 ]
 
@@ -449,6 +468,13 @@ def test_each_way_to_serve_has_its_settings(folder: Folder) -> None:
     assert split.key == folder.path / "split.key"
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"), [("true", Validating.YES), ("false", Validating.NO), ('"auto"', Validating.AUTO)]
+)
+def test_whether_nameservers_are_believed(folder: Folder, written: str, expected: Validating) -> None:
+    assert load(folder.complete(f"[dns]\nvalidating = {written}")).dns.validating is expected
+
+
 def test_options_are_read_as_the_factory_declares_them(folder: Folder) -> None:
     text = f'{CAREFUL}options = {{ book = "lists/names", token_file = "secret" }}'
     domain = load(folder.complete(text)).domains[Domain("g.test")]
@@ -615,6 +641,21 @@ inline = { deep = 1 }
         ("x", "y.z", "list"): 4,
         ("x", "y.z", "inline"): 7,
         ("x", "y.z", "single"): 8,
+    }
+
+
+def test_text_that_looks_like_tables_and_keys_has_no_lines() -> None:
+    text = '''a = """
+[[no end]
+[not one] table]
+"""
+[[filter]]
+name = """
+two lines"""
+then = "drop"
+'''
+    assert line_numbers(text) == {("a",): 1, ("filter",): 5, ("filter", "#1"): 5, ("filter", "#1", "name"): 6} | {
+        ("filter", "#1", "then"): 8
     }
 
 

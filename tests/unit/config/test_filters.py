@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from zope.interface import implementer
 
 from gateway.config import Mistakes, load
+from gateway.filters.interfaces import IFilter
 from gateway.filters.rules import Act, Crossing, Party, PayloadName, Per, Rate
 from gateway.xmpp.errors import StanzaCondition
 from tests.support.configuration import Folder
+
+
+@implementer(IFilter)
+class Choosy:
+    """A filter that needs a word."""
+
+    def __init__(self, *, word: str) -> None: ...
 
 
 def read(folder: Path, text: str):  # type: ignore[no-untyped-def]
@@ -76,6 +85,12 @@ RULE = '[[filter]]\nname = "a"\n{}\n'
         (RULE.format("then = 1"), "a string is needed"),
         (RULE.format('then = "no.such.Filter"'), "no.such.Filter cannot be imported"),
         (RULE.format('then = "gateway.handlers.echo.Echo"'), "is not a filter"),
+        (
+            RULE.format(f'then = "{__name__}.Choosy"\noptions = {{ words = 1 }}'),
+            f"filter.a.options: {__name__}.Choosy does not accept them: missing a required argument: 'word'",
+        ),
+        (RULE.format('then = "drop"\nwhen = { from = 5 }'), "a text or a list of texts is needed, not 5"),
+        (RULE.format('then = "drop"\nwhen = { from = [] }'), "a text or a list of texts is needed, not []"),
         (RULE.format('then = "drop"\noptions = { a = 1 }'), "are only for an IFilter"),
         (RULE.format('then = "drop"\nwhen = { directoin = "in" }'), "did you mean 'direction'?"),
         (RULE.format('then = "drop"\nwhen = { direction = "up" }'), "'up' is not one of 'in', 'inside', 'out'"),
@@ -92,11 +107,15 @@ RULE = '[[filter]]\nname = "a"\n{}\n'
         ("[lists.bad]", "needs either file"),
         ('[lists.bad]\nfile = "none.txt"', "cannot read"),
         ('[lists.bad]\nfile = "wrong.txt"', "line 2"),
+        ('[lists.bad]\nfile = "worse.txt"', "worse.txt: 3 more lines are wrong"),
+        ('[lists.bad]\nfile = "latin-1.txt"', "latin-1.txt does not hold UTF-8 text"),
         ('[lists.bad]\nrtbl = "a b"', "lists.bad.rtbl"),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "wrong.txt").write_text("evil.test\n@@\n")
+    (tmp_path / "worse.txt").write_text(8 * "@@\n")
+    (tmp_path / "latin-1.txt").write_bytes(b"caf\xe9.test\n")
     with pytest.raises(Mistakes) as report:
         read(tmp_path, text)
     assert expected in str(report.value)
