@@ -107,6 +107,7 @@ class PostQueue:
         self._log = log
         self._give_up = give_up
         self._waiting: dict[str, PostItem] = {}  # by key, oldest first
+        self._unwritten: set[str] = set()  # keys of those that are not in the store yet
         self._of_sender: Counter[str] = Counter()
         self._of_family: Counter[str] = Counter()
         self._number = 0
@@ -147,12 +148,15 @@ class PostQueue:
         self._number += 1
         key = f"{_PREFIX}{self._number:016d}"
         self._keep(key, item)
+        self._unwritten.add(key)
         try:
             await self._storage.set(key, vars(item))
         except (StoreFull, StoreUnavailable) as error:
             self._forget(key)
             raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "the message cannot be kept now") from error
-        self._go_on()
+        finally:
+            self._unwritten.discard(key)
+            self._go_on()
 
     def _keep(self, key: str, item: PostItem) -> None:
         self._waiting[key] = item
@@ -169,10 +173,12 @@ class PostQueue:
     # -- posting -----------------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """Post the oldest item, unless an attempt is under way or the next one has its time."""
+        """Post the oldest item, unless it is not in the store yet, an attempt is under way, or it is too early."""
         if not self._is_open or self._attempt is not None or self._pause.is_running or not self._waiting:
             return
         key, item = next(iter(self._waiting.items()))
+        if key in self._unwritten:
+            return
         attempt = self._attempt = Deferred.fromCoroutine(self._post(key, item))
         attempt.addErrback(self._broke)
 

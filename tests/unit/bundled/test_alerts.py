@@ -6,12 +6,16 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 
 from gateway.bundled.alerts import MOST_LETTERS, MOST_MESSAGE, MOST_SHOWN, REPEATED_SECONDS, Alerts
 from gateway.config.settings import Secret
+from gateway.storage.memory import MemoryStore
+from gateway.storage.records import StoreLimits
 from gateway.testing import ServiceDriver
+from gateway.xmpp.errors import ConfigError
 from tests.support.http import ask
 
 TOKEN = "a token of some length"
@@ -192,6 +196,30 @@ def test_an_alert_that_comes_back_is_logged() -> None:
     finally:
         globalLogPublisher.removeObserver(events.append)
     assert [str(each["recipient"]) for each in events if "recipient" in each] == [ROMEO]
+
+
+def test_a_request_that_cannot_be_noted_is_logged_and_told() -> None:
+    stage = Stage()
+    stage.driver.store = MemoryStore(token=lambda: "1", limits=StoreLimits(service_values=0))
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        assert stage.post(request(alert())) == (200, {"sent": 1})
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert any("cannot be noted" in formatEvent(event) for event in events)
+
+
+def test_a_port_that_is_in_use_is_named() -> None:
+    stage = Stage()
+    stage.driver.stop()
+
+    def listen(port: int, *_: Any, **__: Any) -> Any:
+        raise CannotListenError("127.0.0.1", port, OSError("Address already in use"))
+
+    stage.reactor.listenTCP = listen  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match=r"5282.*Address already in use"):
+        stage.driver.start()
 
 
 def test_recipients_see_the_service() -> None:

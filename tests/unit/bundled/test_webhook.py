@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.web.http_headers import Headers
@@ -20,8 +21,12 @@ from gateway.bundled.posting import LONGEST_PAUSE, MOST_POSTS_OF_ONE
 from gateway.bundled.webhook import REMEMBERED_SECONDS, Webhook
 from gateway.config.settings import Secret
 from gateway.net.trust.web_answers import FetchFailed, WebAnswer
-from gateway.testing import ServiceDriver
+from gateway.storage.errors import StoreUnavailable
+from gateway.storage.memory import MemoryStore
+from gateway.storage.records import StoreLimits
+from gateway.testing import ServiceDriver, outcome
 from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import ConfigError
 from tests.support.http import ask
 
 TOKEN = "a token of some length"
@@ -230,6 +235,32 @@ def test_the_rate_is_limited() -> None:
     assert stage.send(said)[0] == 202
 
 
+def test_an_id_that_cannot_be_kept_is_logged_and_the_message_sent() -> None:
+    stage = Stage()
+    stage.driver.store = FullStore()
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        assert stage.send({"to": ROMEO, "body": "Hi"})[0] == 202
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert any("after a restart it may be sent again" in formatEvent(event) for event in events)
+
+
+@pytest.mark.parametrize("post_to", ["", "https://app.test/xmpp"])
+def test_a_port_that_is_in_use_is_named_and_leaves_nothing_behind(post_to: str) -> None:
+    stage = Stage(post_to=post_to)
+    stage.driver.stop()
+
+    def listen(port: int, *_: Any, **__: Any) -> Any:
+        raise CannotListenError("127.0.0.1", port, OSError("Address already in use"))
+
+    stage.reactor.listenTCP = listen  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match=r"5281.*Address already in use"):
+        stage.driver.start()
+    assert not stage.reactor.getDelayedCalls()
+
+
 def test_the_port_is_closed_when_the_service_stops() -> None:
     stage = Stage()
     assert [(port, interface) for port, _, _, interface in stage.reactor.tcpServers] == [(5281, "127.0.0.1")]
@@ -264,6 +295,25 @@ def test_an_error_that_comes_back_is_posted_with_the_id_of_the_message() -> None
     stage.driver.receive(f"<message type='error' from='{ROMEO}' to='{DOMAIN}' id='build-7'>{error}</message>")
     content = stage.posts[0].content
     assert (content["event"], content["message"], content["condition"]) == ("error", "build-7", "item-not-found")
+    stage.posts[0].answers(400)
+    assert stage.driver.sent() == []  # an error is not answered
+
+
+def test_errors_of_strangers_are_not_posted_nor_those_for_which_there_is_no_room() -> None:
+    stage = Stage(post_to="https://app.test/xmpp")
+    error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+    stage.driver.receive(f"<message type='error' from='ann@other.test' to='{DOMAIN}' id='x'>{error}</message>")
+    stage.driver.store = FullStore()
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        stage.driver.receive(f"<message type='error' from='{ROMEO}' to='{DOMAIN}' id='x'>{error}</message>")
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert stage.posts == []
+    assert [formatEvent(event) for event in events if "is not posted" in formatEvent(event)] == [
+        f"an error from {ROMEO} is not posted: resource-constraint: the message cannot be kept now"
+    ]
 
 
 def test_posts_are_in_order_and_one_at_a_time() -> None:
@@ -312,6 +362,79 @@ def test_a_program_that_cannot_be_reached_is_tried_again() -> None:
     stage.posts[-1].answer.errback(FetchFailed("connection refused"))
     stage.driver.advance(1)
     assert len(stage.posts) == 2
+
+
+def test_an_attempt_that_breaks_is_logged_and_repeated() -> None:
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        stage = Stage(post_to="https://app.test/xmpp")
+        stage.say("Hi")
+        stage.posts[-1].answer.errback(RuntimeError("a fault of ours"))
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert "an attempt to post failed unexpectedly" in [formatEvent(event) for event in events]
+    stage.driver.advance(LONGEST_PAUSE - 1)
+    assert len(stage.posts) == 1
+    stage.driver.advance(1)
+    assert len(stage.posts) == 2
+
+
+class FullStore(MemoryStore):
+    """A store in which there is no room for a service."""
+
+    def __init__(self) -> None:
+        super().__init__(token=lambda: "1", limits=StoreLimits(service_values=0))
+
+
+def test_what_cannot_be_kept_is_refused_and_not_posted() -> None:
+    stage = Stage(post_to="https://app.test/xmpp")
+    room, stage.driver.store = stage.driver.store, FullStore()
+    (error,) = stage.say("Hi")
+    assert "resource-constraint" in error.raw.decode()
+    assert stage.posts == []
+    stage.driver.store = room
+    assert stage.say("again") == []
+    assert [post.content["body"] for post in stage.posts] == ["again"]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_message_is_not_posted_before_it_is_in_the_store(monkeypatch: pytest.MonkeyPatch, is_kept: bool) -> None:
+    stage = Stage(post_to="https://app.test/xmpp")
+    stage.say("first")
+    written: Deferred[None] = Deferred()
+    with monkeypatch.context() as slow:
+        slow.setattr(stage.driver.store, "set_value", lambda *_: written)
+        assert stage.say("second") == []
+    stage.posts[0].answers(200)
+    stage.driver.advance(0)
+    assert len(stage.posts) == 1
+    if is_kept:
+        written.callback(None)
+    else:
+        written.errback(StoreUnavailable("the disk is full"))
+    assert [each.type for each in stage.driver.sent()] == ([] if is_kept else ["error"])
+    stage.say("third")
+    for post in stage.posts[1:]:
+        post.answers(200)
+        stage.driver.advance(0)
+    assert [post.content["body"] for post in stage.posts] == ["first", *(["second"] if is_kept else []), "third"]
+
+
+def test_what_was_posted_and_cannot_be_deleted_holds_nothing_up() -> None:
+    stage = Stage(post_to="https://app.test/xmpp")
+    stage.say("first")
+    stage.say("second")
+    outcome(stage.driver.store.close())
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        stage.posts[0].answers(200)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    stage.driver.advance(0)
+    assert [post.content["body"] for post in stage.posts] == ["first", "second"]
+    assert any("may be posted again" in formatEvent(event) for event in events)
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
@@ -433,6 +556,7 @@ def test_those_who_are_listed_see_the_service() -> None:
         ({"token": Secret("ein Schlüssel, lang")}, "token", "printable ASCII"),
         ({"allow": []}, "allow", "a list is needed"),
         ({"allow": "romeo@far.test"}, "allow", "a list is needed"),
+        ({"allow": [5]}, "allow", "an address is needed, not 5"),
         ({"allow": ["list:spam"]}, "allow", "lists are for filters"),
         ({"allow": ["@"]}, "allow", "localpart"),
         ({"per_minute": 0}, "per_minute", "from 1 on"),
