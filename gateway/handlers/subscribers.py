@@ -82,7 +82,11 @@ class Subscribers:
             if len(self._subscribed) >= MOST_SUBSCRIBERS or crowd >= MOST_OF_A_DOMAIN:
                 raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "there are too many subscribers")
             self._note(ours, Address.parse(theirs))
-            await self._storage.set(f"{ours} {theirs}", True)
+            try:
+                await self._storage.set(f"{ours} {theirs}", True)
+            except BaseException:
+                self._drop(ours, theirs)
+                raise
         self._say(ours, theirs, "subscribed")
         self._present(ours, theirs)
 
@@ -109,15 +113,20 @@ class Subscribers:
             self._of_family[family(theirs.domain)] += 1
 
     def _forget(self, ours: str, theirs: str) -> Deferred[None]:
-        gone = self._subscribed.pop((ours, theirs), None)
-        if gone is not None:
-            cause = family(gone.domain)
-            self._of_family[cause] -= 1
-            if not self._of_family[cause]:
-                del self._of_family[cause]
-        elif self._is_read:
+        if not self._drop(ours, theirs) and self._is_read:
             return succeed(None)  # so that a stranger who asks and is denied costs no write
         return self._storage.delete(f"{ours} {theirs}")
+
+    def _drop(self, ours: str, theirs: str) -> bool:
+        """Forget a subscription in memory; return whether there was one."""
+        gone = self._subscribed.pop((ours, theirs), None)
+        if gone is None:
+            return False
+        cause = family(gone.domain)
+        self._of_family[cause] -= 1
+        if not self._of_family[cause]:
+            del self._of_family[cause]
+        return True
 
     def _present(self, ours: str, theirs: str) -> None:
         if self._shown is not None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from gateway.handlers import context as handlers_context
 from gateway.handlers import subscribers
 from gateway.handlers.adhoc import everybody
-from gateway.handlers.context import ServiceContext
+from gateway.handlers.context import ServiceContext, ServiceSurroundings
 from gateway.handlers.services import Service
+from gateway.handlers.storing import ServiceStorage
 from gateway.storage.errors import StoreFull, StoreUnavailable
 from gateway.testing import SOMEBODY, ServiceDriver, element, outcome
 from gateway.xmpp.addresses import Address
@@ -45,6 +48,42 @@ def refusal(sent: list[Stanza]) -> str:
     (only,) = sent
     assert only.type == "error"
     return str(error_of_reply(only))
+
+
+# Requests.
+
+
+PING = "<iq type='get' to='ann@far.test/x'{}><ping xmlns='urn:xmpp:ping'/></iq>"
+
+
+def test_only_requests_can_be_asked_and_each_id_once() -> None:
+    _, context = driven()
+    with pytest.raises(Misuse, match="not message of type None"):
+        context.request(element("<message to='ann@far.test'/>"))
+    asked = context.request(element(PING.format(" id='7'")))
+    with pytest.raises(Misuse, match="with the id 7 is still open"):
+        context.request(element(PING.format(" id='7'")))
+    asked.addErrback(lambda _: None).cancel()
+    context.request(element(PING.format(" id='7'"))).addErrback(lambda _: None)
+
+
+def test_requests_without_an_answer_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers_context, "MOST_ASKED", 2)
+    driver, context = driven()
+    for _ in range(2):
+        context.request(element(PING.format(""))).addErrback(lambda _: None)
+    with pytest.raises(StanzaError, match="2 requests of service"):
+        outcome(context.request(element(PING.format(""))))
+    driver.advance(handlers_context.REQUEST_SECONDS)
+    context.request(element(PING.format(""))).addErrback(lambda _: None)
+    assert len(driver.sent()) == 1
+
+
+def test_a_request_that_may_not_be_sent_is_not_waited_for() -> None:
+    driver, context = driven()
+    with pytest.raises(Misuse, match="must not send"):
+        context.request(element(PING.format(" from='other.test'")))
+    assert not driver.clock.getDelayedCalls()
 
 
 # Discovery.
@@ -204,6 +243,41 @@ def test_a_command_that_is_not_there_is_not_found() -> None:
     assert "service-unavailable" in refusal(driver.receive(command("other")))
 
 
+def test_an_address_is_read_and_a_wrong_one_is_refused() -> None:
+    def block(caller: Address, whom: Address) -> str:
+        return f"{whom.domain} is blocked"
+
+    driver = offering(block)
+    assert answered(driver.receive(command("block", filled(whom="Eve@Far.test")))) == (
+        "completed",
+        "far.test is blocked",
+    )
+    assert refusal(driver.receive(command("block", filled(whom="@")))) == "bad-request: whom must not be '@'"
+
+
+@pytest.mark.parametrize(("said", "names"), [(None, []), (Element("urn:x", "found"), ["found"])])
+def test_a_command_may_return_an_element_or_nothing(said: Element | None, names: list[str]) -> None:
+    def find(caller: Address) -> Element | None:
+        return said
+
+    (sent,) = offering(find).receive(command("find"))
+    child = sent.element.first(COMMANDS, "command")
+    assert child is not None
+    assert child.get("status") == "completed"
+    assert [each.name for each in child.elements()] == names
+
+
+def test_two_commands_of_one_name_are_a_mistake() -> None:
+    _, context = driven()
+    context.commands.add("Greet", greet)
+    with pytest.raises(Misuse, match="two commands greet"):
+        context.commands.add("Greet again", greet)
+
+
+def test_what_is_no_command_is_declined() -> None:
+    assert "service-unavailable" in refusal(offering().receive("<iq type='set'><x xmlns='urn:x'/></iq>"))
+
+
 def test_an_argument_that_cannot_be_a_field_is_a_mistake() -> None:
     def wrong(caller: Address, when: complex) -> None:
         pass
@@ -235,6 +309,12 @@ def test_a_store_that_is_full_or_closed_says_so() -> None:
     outcome(driver.store.close())
     with pytest.raises(StoreUnavailable):
         outcome(context.storage.get("a"))
+
+
+def test_before_the_store_is_open_nothing_can_be_kept() -> None:
+    storage = ServiceStorage("service.test", ServiceSurroundings().store)
+    with pytest.raises(StoreUnavailable, match="not open yet"):
+        outcome(storage.set("a", 1))
 
 
 # Presence.
@@ -309,6 +389,31 @@ def test_a_service_may_end_a_subscription() -> None:
     assert list(context.presence) == []
     driver.stop()
     assert driver.start() == []
+
+
+def test_who_cannot_be_noted_is_not_a_subscriber() -> None:
+    driver, context = driven(Present())
+    outcome(driver.store.close())
+    assert "subscribed" not in [each.type for each in driver.receive(SUBSCRIBE)]
+    assert list(context.presence) == []
+    assert driver.stop() == []
+
+
+def test_to_open_the_presence_again_changes_what_is_shown_and_counts_nobody_twice() -> None:
+    driver, context = driven(Present())
+    driver.receive(SUBSCRIBE)
+    outcome(Deferred.fromCoroutine(context.presence.open("busy")))
+    (sent,) = driver.sent()
+    assert "<status>busy</status>" in sent.raw.decode()
+    driver.receive(SUBSCRIBE.replace("subscribe'", "unsubscribe'"))
+    assert context.presence._of_family == {}
+
+
+def test_other_presence_is_ignored_and_other_stanzas_are_a_mistake() -> None:
+    driver, context = driven(Present())
+    assert driver.receive(SUBSCRIBE.replace("subscribe'", "unsubscribe'")) == []
+    with pytest.raises(Misuse, match="a matter of presence"):
+        context.presence.deny(Stanza.from_element(element("<message from='ann@example.net' to='service.test'/>")))
 
 
 def test_subscribers_are_bounded_and_one_domain_cannot_fill_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
