@@ -95,11 +95,6 @@ class SingleService:
         self._settled = Waiters()
         self._again = Timer(clock)
 
-    @property
-    def runs_here(self) -> bool:
-        """Return whether the handlers run at this node."""
-        return self.handlers.is_running
-
     def let_send(self, may_send: Callable[[], bool]) -> None:
         """Drop what the handlers send on their own initiative while `may_send` returns False."""
         self.handlers.may_send = may_send
