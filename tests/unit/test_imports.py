@@ -5,6 +5,7 @@ Each is a good part of the time until the ports are open, or until a command ans
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -20,8 +21,9 @@ CONFIGURATION = ("OpenSSL", "cryptography", "twisted.internet.endpoints", "gatew
 
 def imported_by(code: str) -> set[str]:
     """Return the modules of a new process after `code`, with the packages that they are in."""
-    code = f"{code}\nprint('modules:', *sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", f"import sys\n{code}"], capture_output=True, text=True, check=True)
+    code = f"import sys\n{code}\nprint('modules:', *sys.modules)"
+    environment = {name: each for name, each in os.environ.items() if not name.startswith("COVERAGE_")}  # has its own
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return set(ended.stdout.rpartition("modules:")[2].split())
 
 
