@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +71,3 @@ def _order(finding: Finding) -> tuple[Any, ...]:
     kind = finding.id.kind
     level, chapter = _LEVELS.index(kind.level), _CHAPTERS.index(kind.chapter)
     return chapter, level, _IDS.index(finding.id), finding.where, finding.observed
-
-
-def wrong(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield those that somebody should do something about."""
-    return (each for each in findings if each.is_wrong)

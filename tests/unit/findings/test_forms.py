@@ -93,6 +93,16 @@ def test_what_is_new_gone_or_changed_is_told() -> None:
     assert gone == {("gone", "certificate-expired"), ("new", "certificate-good")}
 
 
+def test_changes_are_in_the_file_as_text() -> None:
+    changes = [{"change": "new", "level": "flaw", "id": HOSTILE, "where": ["a", "b"], "before": "", "now": HOSTILE}]
+    found = Tags(page({**record(domain()), "changes": changes}))
+    assert found.tags & {"script", "img"} == set()
+    assert "Changes since the earlier report" in found.text
+    assert found.text.count(HOSTILE) == 2
+    assert "a, b" in found.text
+    assert "before" not in found.text.partition("Changes since")[2]  # what is empty has no row
+
+
 def test_nothing_is_told_where_nothing_has_changed() -> None:
     assert compared(record(hostile()), record(hostile())) == ()
 

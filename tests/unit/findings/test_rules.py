@@ -13,12 +13,14 @@ from gateway.findings.facts import (
     SeenConversation,
     SeenDomain,
     SeenRequest,
+    SeenStream,
     SeenTLS,
     Signed,
+    STARTTLSOffer,
 )
 from gateway.findings.report import judged
 from gateway.findings.table import Severity
-from tests.unit.findings.seen import FOUR, SIX, certificate, domain, endpoint, lookup, names, server, stream
+from tests.unit.findings.seen import DOMAIN, FOUR, SIX, certificate, domain, endpoint, lookup, names, server, stream
 
 
 def found(seen: SeenDomain) -> set[str]:
@@ -34,6 +36,15 @@ def request(what: str, answer: PeerAnswer = PeerAnswer.RESULT, **more: object) -
     return replace(SeenRequest(what=what, answer=answer), **more)  # type: ignore[arg-type]
 
 
+LITERAL = server("192.0.2.1", four=None, six=None)
+NOWHERE = server("gone.test", four=lookup("A", "gone.test"), six=lookup("AAAA", "gone.test"))
+ALIAS = lookup("A", f"xmpp.{DOMAIN}", FOUR, canonical="other.test")
+NO_SRV = lookup("SRV", f"_xmpp-server._tcp.{DOMAIN}")
+SIGNED = lookup("TLSA", "x", "3 1 1 00...", signed=Signed.SECURE)
+UNUSABLE = replace(SIGNED, values=("unusable 9 9 9",))
+PAIR = {"four": lookup("A", "x", FOUR, signed=Signed.SECURE), "six": lookup("AAAA", "x", SIX, signed=Signed.SECURE)}
+ALL_SIGNED = {"checks_signatures": True, "services": (lookup("SRV", "x", "1 0 5269 y", signed=Signed.SECURE),)}
+STRONG = "ECDHE-RSA-AES128-GCM-SHA256"
 PURPOSE = "by external refused (not-authorized: unsupported certificate purpose)"
 DEAD = {"reached": Reached.REFUSED, "secured": None, "certificate": None}
 
@@ -75,6 +86,43 @@ DEAD = {"reached": Reached.REFUSED, "secured": None, "certificate": None}
             domain(names=names(server(tlsa=lookup("TLSA", "x", signed=Signed.BOGUS)), checks_signatures=True)),
             {"tlsa-unavailable"},
         ),
+        (domain(names=names(LITERAL, source="literal")), set()),
+        (domain(names=names(source="fallback", services=(NO_SRV,))), {"no-srv"}),
+        (domain(names=names(services=(replace(NO_SRV, signed=Signed.BOGUS),))), {"dns-bogus"}),
+        (domain(names=names(source="fallback", services=(NO_SRV,), denied=True, servers=())), {"no-service"}),
+        (domain(names=names(NOWHERE)), {"no-address"}),
+        (domain(names=names(NOWHERE, server())), {"server-without-address"}),
+        (domain(names=names(LITERAL, server())), set()),
+        (domain(names=names(server(four=ALIAS), services=(NO_SRV,))), {"srv-alias"}),
+        (domain(names=names(server(tlsa=SIGNED, **PAIR), **ALL_SIGNED)), set()),
+        (domain(names=names(server(tlsa=UNUSABLE, **PAIR), **ALL_SIGNED)), {"tlsa-unusable"}),
+        (domain(names=names(server(**PAIR), **ALL_SIGNED)), set()),
+        (domain(endpoint(stream=stream(starttls=STARTTLSOffer.OPTIONAL))), {"starttls-optional"}),
+        (domain(endpoint(secured=None, stream=stream(starttls=STARTTLSOffer.ABSENT))), {"no-starttls"}),
+        (domain(endpoint(secured=None, problem="no shared cipher")), {"tls-failed"}),
+        (domain(endpoint(secured=SeenTLS(version="TLSv1", cipher="AES256-SHA"))), {"tls-old"}),
+        (domain(endpoint(secured=SeenTLS(version="TLSv1.2", cipher="AES256-SHA"))), {"tls-weak", "no-tls-1.3"}),
+        (domain(endpoint(secured=SeenTLS(version="TLSv1.2", cipher=STRONG))), {"no-tls-1.3"}),
+        (domain(without_sni=endpoint(problem="unrecognized name")), {"needs-sni"}),
+        (domain(without_sni=endpoint()), set()),
+        (domain(endpoint(certificate=None), without_sni=endpoint(problem="unrecognized name")), set()),
+        (domain(endpoint(certificate=certificate(days_left=3))), {"certificate-expires-soon"}),
+        (domain(endpoint(certificate=certificate(reason="unknown authority"))), {"chain-incomplete"}),
+        (
+            domain(endpoint(certificate=certificate(reason="unknown authority", ends_in_root=True))),
+            {"authority-unknown"},
+        ),
+        (domain(endpoint(stream=stream(condition="host-unknown"))), {"host-unknown"}),
+        (domain(endpoint(secured=None, stream=SeenStream(ended="it closed"))), {"not-xmpp"}),
+        (domain(endpoint(stream=stream(version=""))), {"no-version"}),
+        (domain(endpoint(secured=None, stream=stream(starttls=None))), {"no-features"}),
+        (domain(endpoint(stream=stream(features_in_tls=None))), {"no-features"}),
+        (domain(endpoint(stream=stream(verify=PeerAnswer.VALID))), {"verifies-anything"}),
+        (domain(endpoint(stream=stream(claim=PeerAnswer.VALID))), {"believes-anybody"}),
+        (domain(endpoint(stream=stream(dialback=False))), {"dialback-not-advertised"}),
+        (domain(endpoint(stream=stream(dialback=False, verify=PeerAnswer.SILENCE))), {"no-dialback"}),
+        (domain(endpoint(stream=stream(verify=PeerAnswer.SILENCE))), {"verify-unanswered"}),
+        (domain(endpoint(stream=stream(dialback_errors=False))), {"no-dialback-errors"}),
     ],
     ids=lambda value: "-".join(sorted(value)) if isinstance(value, set) else "",
 )

@@ -62,6 +62,7 @@ DEAD = endpoint(reached=Reached.REFUSED, secured=None, certificate=None)
         (with_certificate("trusted", dane="it is another"), "DANE"),
         (replace(GOOD, caa=('0 issue ";"',)), "CAA"),
         (replace(GOOD, client_endpoints=(DEAD,)), "ports for clients"),
+        (replace(GOOD, client_endpoints=()), "ports for clients"),
         (replace(GOOD, seen=domain(endpoint(stream=replace(endpoint().stream, has_id=False)))), "stream"),
         (replace(GOOD, seen=domain(names=names(disagreements=("one says this",)))), "records for servers"),
     ],
@@ -71,6 +72,17 @@ def test_each_fault_makes_exactly_its_rule_red(own: SeenOwn, red: str) -> None:
     report = world_report(own)
     assert {name for name, state in states(report).items() if state is RuleState.RED} == {red}
     assert not report.is_well
+
+
+def ids(own: SeenOwn) -> set[str]:
+    return {str(found.id) for result in world_report(own).results for found in result.findings}
+
+
+def test_records_that_only_help_are_missed_too() -> None:
+    assert "no-caa" in ids(replace(GOOD, caa=('0 iodef "mailto:a@example.test"', "malformed")))
+    assert "no-caa" not in ids(replace(GOOD, asked_caa=False, caa=()))
+    assert "no-client-srv" in ids(replace(GOOD, clients=names(source="fallback")))
+    assert "no-client-srv" not in ids(GOOD)
 
 
 def test_what_cannot_be_examined_is_neither_green_nor_red() -> None:
