@@ -8,6 +8,7 @@ from typing import Any
 from gateway.commands.screen import Screen
 from gateway.commands.telling import clock, next_try, node_of, table
 from gateway.notices.notices import counted
+from gateway.operations.log import harmless
 
 
 def render(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
@@ -61,7 +62,7 @@ def show(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     yield from table(["from", "waiting", "bytes", "oldest"], rows, "nothing is kept")
     if (failing := answer["failing"]) is not None:
         times = counted(failing["failures"], "attempt")
-        yield f"{times} failed since {clock(failing['since'])}; the last: {failing['reason']}"
+        yield f"{times} failed since {clock(failing['since'])}; the last: {harmless(failing['reason'])}"
     for each in answer["aside"]:
         yield f"set aside: {each['bytes']} bytes from {each['sender']}, {clock(each['accepted'])}: {each['reason']}"
         if "raw" in each:

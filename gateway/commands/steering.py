@@ -289,7 +289,8 @@ def _one_held(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         f"{answer['kind']} {answer['id']} from {answer['sender']} to {answer['target']}, held back by"
         f" {answer['rule']!r} at {clock(answer['accepted'])}, until {clock(answer['expires'])}"
     )
-    yield answer["xml"] or "it cannot be decrypted: [outbox] key_file holds another key"
+    xml = answer["xml"]
+    yield harmless(xml, len(xml)) if xml else "it cannot be decrypted: [outbox] key_file holds another key"
 
 
 def _held(what: str) -> Render:

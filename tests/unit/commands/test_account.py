@@ -145,6 +145,14 @@ def test_mistakes_are_told(desk: Desk, words: list[str], typed: str, told: str) 
     assert printed.count("\n") == 1
 
 
+def test_a_state_folder_that_cannot_be_used_is_told_before_anything_is_made(desk: Desk) -> None:
+    (desk.state / "dialback.secret").mkdir(parents=True)
+    status, told = desk.types("add", "juliet@im.test", typed="a secret\n")
+    assert status == 1
+    assert f"gateway.state: {desk.state / 'dialback.secret'} is not a file: move it out of the way" in told
+    assert not (desk.state / "gateway.db").exists()
+
+
 def test_accounts_in_memory_cannot_be_shared(desk: Desk) -> None:
     desk.file.write_text(desk.file.read_text() + '\n[storage]\nurl = "memory:"\n')
     status, told = desk.types("list")

@@ -113,6 +113,25 @@ def test_the_outbox_comes_back_only_on_demand(place: Place, tmp_path: Path) -> N
     assert (other.state / "outbox.db").exists()
 
 
+def test_without_a_state_folder_there_is_no_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Place(tmp_path / "one")
+    assert place.run("backup", str(place.archive)) == 1
+    assert f"there is no state folder {place.state}" in capsys.readouterr().err
+    assert not place.archive.exists()
+
+
+def test_databases_that_are_elsewhere_are_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    urls = '[storage]\nurl = "postgresql://u:word@host/base"\n[outbox]\nurl = "memory:"\n'
+    place.file.write_text(place.file.read_text() + urls)
+    assert place.run("backup", str(place.archive)) == 0
+    told = capsys.readouterr().err
+    assert "storage.url is postgresql: back up that database by its own means, as pg_dump" in told
+    assert "outbox.url is memory: nothing of it is kept" in told
+    assert "word" not in told
+    with tarfile.open(place.archive) as archive:
+        assert not [name for name in archive.getnames() if name.endswith(".db")]
+
+
 def test_a_backup_is_not_written_over_another_file(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.archive.write_text("precious")
     assert place.run("backup", str(place.archive)) == 1

@@ -100,6 +100,32 @@ def test_mistakes_are_reported_and_the_exit_status_is_1(folder: Folder) -> None:
     assert [line.split(": ")[1] for line in ended.stderr.splitlines()[:-1]] == ["limits.depht", "log.level"]
 
 
+def test_a_state_folder_that_cannot_be_used_is_a_mistake(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder.complete(IM)
+    state = folder.path / "state"
+
+    def told() -> str:
+        assert main(["check", "--config", str(file)]) == 1
+        return capsys.readouterr().err
+
+    state.symlink_to("elsewhere")
+    assert f"{state} is a link that leads nowhere: remove it, or make elsewhere" in told()
+    state.unlink()
+    state.mkdir(mode=0o700)
+    (state / "dialback.secret").symlink_to("dialback.secret")
+    assert f"cannot use {state / 'dialback.secret'}: Too many levels of symbolic links" in told()
+    (state / "dialback.secret").unlink()
+    (state / "dialback.secret").mkdir()
+    assert f"{state / 'dialback.secret'} is not a file: move it out of the way" in told()
+
+
+def test_a_state_folder_that_others_can_read_is_a_warning(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder.complete(IM)
+    (folder.path / "state").mkdir(mode=0o755)
+    printed = "\n".join(check(file, capsys))
+    assert "is open to other users: chmod 700" in printed
+
+
 OPEN = '[listen]\nserver = ["tcp:5269"]\n'
 IM = f'{OPEN}client = ["tcp:5222"]\n[domains."im.test"]\nserve = "im"\ncertificate = "im.test.pem"\n'
 COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more than sixteen"\n'

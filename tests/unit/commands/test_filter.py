@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands import main
+from gateway.filters.lists import list_file
 from tests.support.configuration import Folder
 
 CONFIGURATION = """
@@ -44,6 +45,31 @@ def test_a_stanza_that_no_stream_would_bring_so_far_is_said_to_be_refused(
     outcomes = json.loads(capsys.readouterr().out)
     assert [each["outcome"] for each in outcomes] == ["refused", "refused"]
     assert "domainpart" in outcomes[0]["problem"]
+
+
+def test_people_are_told_of_a_refusal_and_of_what_only_the_service_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = '[[filter]]\nname = "new"\nthen = "drop"\nwhen = { stranger = true, rate = "1 per second" }\n'
+    monkeypatch.setitem(globals(), "CONFIGURATION", CONFIGURATION + asking)
+    assert run(tmp_path, "<message from='a@@b' to='x@rooms.test' id='7'/>") == 0
+    refused, unknown = capsys.readouterr().out.splitlines()
+    assert refused.startswith("message '7': refused before any rule: ")
+    assert unknown.endswith("taken as false or as a stranger: rates, who is a stranger")
+
+
+def test_lists_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.txt").write_text("# of mine\n\nfar.test  # spam\n")
+    listed = '[[filter]]\nname = "{0}"\nthen = "drop"\nwhen = {{ listed = "{0}" }}\n[lists.{0}]\n{1}\n'
+    lists = listed.format("shared", 'rtbl = "rtbl.test"') + listed.format("own", 'file = "bad.txt"')
+    monkeypatch.setitem(globals(), "CONFIGURATION", CONFIGURATION + lists)
+    assert run(tmp_path, GOOD) == 0
+    assert "drop by 'own'" in capsys.readouterr().out
+    place = list_file(tmp_path / "state", "shared")
+    place.parent.mkdir(parents=True)
+    place.write_text("far.test\n")
+    assert run(tmp_path, GOOD) == 0
+    assert "drop by 'shared'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

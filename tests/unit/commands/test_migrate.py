@@ -241,6 +241,15 @@ def test_reasons_are_given(desk: Desk, place: str, reason: str) -> None:
     assert "word" not in told
 
 
+def test_what_is_no_database_is_not_copied_to(desk: Desk) -> None:
+    now(open_store("sqlite:gateway.db", desk.state).close())
+    (desk.state / "notes").write_text("these are notes")
+    status, _, told = desk.migrate("accounts", "sqlite:notes")
+    assert status == 1
+    assert f"cannot use {desk.state / 'notes'}: file is not a database" in told
+    assert (desk.state / "notes").read_text() == "these are notes"
+
+
 def test_password_is_not_shown(desk: Desk, postgresql: Postgresql) -> None:
     now(open_store("sqlite:gateway.db", desk.state).close())
     wrong = PASSWORD[::-1]

@@ -71,3 +71,21 @@ def test_a_domain_that_is_not_ours_is_an_error(
 ) -> None:
     assert main([command, "--config", str(file), domain]) != 0
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["dane", "posh"])
+def test_a_domain_without_a_certificate_is_an_error(
+    file: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    file.write_text(CONFIGURATION.replace('certificate = "im.test.pem"', ""))
+    assert main([command, "--config", str(file), "im.test"]) == 1
+    assert f"im.test has no certificate: see [domains] in {file}" in capsys.readouterr().err
+
+
+def test_records_need_a_port(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listen = 'server = ["tcp:5269", "tcp6:5269"]\nserver_tls = ["tcp:port=5270:interface=127.0.0.1"]'
+    file.write_text(CONFIGURATION.replace(listen, 'server = ["unix:s2s"]'))
+    assert main(["dane", "--config", str(file), "im.test"]) == 1
+    assert "no port is open for servers ([listen]): give one with --port" in capsys.readouterr().err
+    assert main(["dane", "--config", str(file), "--port", "5", "im.test"]) == 0
+    assert capsys.readouterr().out.startswith("_5._tcp.im.test. IN TLSA 3 1 1 ")

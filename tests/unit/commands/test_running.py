@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -14,14 +15,17 @@ from typing import Any
 
 import pytest
 
-from gateway.commands import main
+from gateway.commands import configuration, main
+from gateway.commands.steering import JSON_SCHEMA
 from gateway.commands.telling import duration, size
+from gateway.config.place import NoConfiguration
 from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import attempt_record
 from tests.support.control import answering
 
-NOT_RUNNING, SOMETHING_IS_WRONG = 3, 4
+NOT_DONE, NOT_RUNNING, SOMETHING_IS_WRONG = 1, 3, 4
 
 RULES = {
     "allow": True,
@@ -201,6 +205,22 @@ def test_h_42_words_of_peers_do_not_reach_the_terminal_as_they_are(
     assert "\nroot#" not in out
 
 
+def test_h_42_stanzas_and_reasons_of_peers_do_not_reach_the_terminal_as_they_are(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = HELD | {"xml": f"<message><body>\u009b2J\u202e{5000 * 'x'}</body></message>"}
+    failing = {"failures": 1, "since": 0, "reason": "gone\n\u009b2J"}
+    with service(config, held_show=lambda id: held, show=lambda domain: SHOWN | {"failing": failing}):
+        assert main(["held", "show", "7", "--config", str(config)]) == 0
+        assert main(["queues", "show", "far.test", "--config", str(config)]) == 0
+        out = capsys.readouterr().out
+        assert main(["held", "show", "7", "--json", "--config", str(config)]) == 0
+    assert not {"\u009b", "\u202e"} & {*out}
+    assert f"\\x9b2J\\u202e{5000 * 'x'}</body></message>" in out  # the whole of it
+    assert "1 attempt failed since" in out
+    assert json.loads(capsys.readouterr().out) == held
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [(0, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (600, "10 min"), (7300, "2 h 1 min"), (90000, "1 d 1 h")],
@@ -216,6 +236,161 @@ def test_sizes_have_a_fitting_unit(count: float, told: str) -> None:
 
 SHOWN = {"domain": "far.test", "is_held": True, "pairs": [], "failing": None, "aside": [], "stanzas": []}
 WAITING = {"condition": "ready", "ages": [300], "domains": [], "held": ["later.test"]}
+
+
+HELD = {"kind": "message", "id": 7, "sender": "far.test", "target": "im.test", "rule": "spam", "bytes": 90} | {
+    "accepted": 0,
+    "expires": 60,
+    "xml": "",
+}
+RELOADED = {"changed": [], "closed": 0, "faults": [], "needs_restart": []}
+QUEUE = {"sender": "im.test", "target": "far.test", "disposition": "waiting", "stanzas": 3, "sent": 4, "retry_in": 5}
+ASIDE = {"bytes": 90, "sender": "im.test", "accepted": 0, "reason": "streams to far.test ended over it"}
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "answer", "told"),
+    [
+        ("queues", "queues", [QUEUE], "im.test +far.test +waiting +3 +4 +in 5 s"),
+        (
+            "queues show far.test",
+            "show",
+            SHOWN | {"aside": [ASIDE]},
+            "set aside: 90 bytes from im.test, .*ended over it",
+        ),
+        ("queues show far.test", "show", SHOWN | {"aside": [ASIDE | {"raw": "<iq/>"}]}, "over it\n  <iq/>"),
+        ("queues hold far.test", "hold", {"domain": "far.test", "stanzas": 1}, "far.test: 1 stanza held until"),
+        ("queues release far.test", "release", {"domain": "far.test", "stanzas": 2}, "far.test: 2 stanzas released"),
+        ("queues drop far.test", "drop", {"domain": "far.test", "stanzas": 2}, "dropped without telling the senders"),
+        ("close far.test", "close", {"domain": "far.test", "closed": 2}, "2 streams with far.test closed"),
+        (
+            "retry far.test",
+            "retry",
+            {"domain": "far.test", "tried": True, "stanzas": 2},
+            "trying far.test now, for 2 stanzas waiting\nfor the outcome: xmpp-gateway explain far.test",
+        ),
+        ("retry far.test", "retry", {"domain": "far.test", "tried": False}, "the next one will be tried at once"),
+        ("reload", "reload", RELOADED, "nothing has changed"),
+        ("reload", "reload", RELOADED | {"closed": 1}, "1 stream closed: the new rules do not allow them"),
+        ("reload", "reload", RELOADED | {"needs_restart": ["[listen]"]}, "only after a restart: \\[listen\\]"),
+        ("reload", "reload", RELOADED | {"nodes": {"b": {"changed": []}}}, "node b: nothing has changed"),
+        ("drain", "drain", {"node": "a", "components": 1, "left": 0}, "a stops now; 1 component asked to connect else"),
+        ("held", "held", [], "no filter holds anything back"),
+        ("held list", "held", [HELD], "7 .* message +90 +far.test +im.test +spam"),
+        ("held show 7", "held_show", HELD, "held back by 'spam'.*\nit cannot be decrypted"),
+        ("held release 7 8", "held_release", HELD, "(message 7 from far.test to im.test released\n){2}"),
+        ("held drop 7", "held_drop", HELD, "dropped, and nobody was told"),
+        ("announce Hi", "announce", {"accounts": 2, "everybody": False}, "being sent to 2 accounts online"),
+        ("peers --failing", "peers", [{"state": "quiet"}], "every other domain can be reached"),
+    ],
+)
+def test_what_commands_say(
+    config: Path, capsys: pytest.CaptureFixture[str], words: str, action: str, answer: Any, told: str
+) -> None:
+    with service(config, **{action: lambda **_: answer, "waiting": lambda: WAITING}):
+        assert main([*words.split(), "--config", str(config)]) == 0
+    assert re.search(told, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "answer", "told"),
+    [
+        ("reload", "reload", RELOADED | {"faults": ["im.pem is gone"]}, "not taken over: im.pem is gone"),
+        ("reload", "reload", RELOADED | {"nodes": {"b": {"problem": "no answer"}}}, "node b: no answer"),
+        ("drain", "drain", {"node": "a", "components": 0, "left": 3}, "3 stanzas for other nodes could not be handed"),
+        (
+            "queues show",
+            "waiting",
+            WAITING | {"condition": "disk full", "sentence": "no room", "remedy": "make room"},
+            "OUTBOX disk full: no room; make room",
+        ),
+    ],
+)
+def test_what_is_not_well_has_an_exit_status_of_its_own(
+    config: Path, capsys: pytest.CaptureFixture[str], words: str, action: str, answer: Any, told: str
+) -> None:
+    with service(config, **{action: lambda **_: answer}):
+        assert main([*words.split(), "--config", str(config)]) == SOMETHING_IS_WRONG
+    assert told in capsys.readouterr().out
+
+
+def test_an_announcement_is_typed_and_has_its_options(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def announce(**request: str) -> dict[str, Any]:
+        asked.append(request)
+        nodes = {"a": {"accounts": 2}, "b": {"problem": "it does not answer"}}
+        return {"accounts": 2, "everybody": True, "nodes": nodes}
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("Down at noon\n"))
+    with service(config, announce=announce):
+        words = ["announce", "--all", "--domain", "im.test", "--subject", "Work", "-", "--config", str(config)]
+        assert main(words) == 0
+    assert asked == [{"text": "Down at noon", "subject": "Work", "domain": "im.test", "everybody": "yes"}]
+    assert capsys.readouterr().out.splitlines() == [
+        "being sent to 2 accounts: 2 at node a",
+        "those at node b may not get it: it does not answer",
+    ]
+
+
+def test_what_the_service_refuses_is_told_with_its_reason(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(**_: str) -> None:
+        raise CommandRefused("there is no stanza 7")
+
+    with service(config, held_release=refuse):
+        assert main(["held", "release", "7", "--config", str(config)]) == NOT_DONE
+    assert "there is no stanza 7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["held release", "held drop", "queues hold"])
+def test_a_command_that_lacks_a_word_is_wrong(config: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    assert main([*words.split(), "--config", str(config)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_programs_get_the_version_of_what_they_read(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(config, peers=lambda: [], status=lambda: STATUS):
+        main(["peers", "--json", "--config", str(config)])
+        assert json.loads(capsys.readouterr().out) == {"schema": JSON_SCHEMA, "peers": []}
+        main(["status", "--json", "--config", str(config)])
+    assert json.loads(capsys.readouterr().out) == {"schema": JSON_SCHEMA, **STATUS}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "cannot read"),
+        ("[gateway]\n", "does not set the state folder"),
+        ("gateway = 5\n", "does not set the state folder"),
+        ("[gateway", "does not set the state folder"),
+    ],
+)
+def test_without_a_state_folder_no_service_can_be_asked(
+    config: Path, capsys: pytest.CaptureFixture[str], text: str | None, told: str
+) -> None:
+    if text is None:
+        config.unlink()
+    else:
+        config.write_text(text)
+    with pytest.raises(SystemExit) as end:
+        main(["status", "--config", str(config)])
+    assert end.value.code == NOT_DONE
+    assert told in capsys.readouterr().err
+
+
+def test_without_a_configuration_the_option_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(named: object) -> Path:
+        raise NoConfiguration("name one with --config FILE")
+
+    monkeypatch.setattr(configuration, "find_config", nowhere)
+    with pytest.raises(SystemExit) as end:
+        main(["status"])
+    assert end.value.code == 2
+    assert "--config FILE" in capsys.readouterr().err
 
 
 def test_bodies_of_kept_stanzas_are_printed_only_when_they_are_asked_for(
