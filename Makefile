@@ -64,14 +64,17 @@ soak: $(TESTED) peers
 	H33_STREAMS=$(STREAMS) $(BIN)/python -m pytest tests/hardening/test_h_33_on_the_wire.py
 	$(BIN)/python -m tests.load --streams $(STREAMS)
 
-# Processes that the tests start are measured too, those that are killed excepted.
+# Processes that the tests start are measured too, those that are killed excepted; some run as another user, who must be
+# able to write here. A test that fails does not keep the report from being made.
 coverage: $(TESTED) peers
 	rm -rf build/coverage
 	mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest $(SPREAD) $(TESTS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage html --quiet --directory build/coverage/html
-	$(BIN)/coverage report
+	chmod 1777 build/coverage
+	$(BIN)/coverage run -m pytest $(SPREAD) $(TESTS); status=$$?; \
+		$(BIN)/coverage combine --quiet && \
+		$(BIN)/coverage html --quiet --directory build/coverage/html && \
+		$(BIN)/coverage report && \
+		exit $$status
 
 check: $(TESTED)
 	$(BIN)/ruff format --check .
