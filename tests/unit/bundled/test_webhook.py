@@ -370,7 +370,7 @@ def test_an_attempt_that_breaks_is_logged_and_repeated() -> None:
     try:
         stage = Stage(post_to="https://app.test/xmpp")
         stage.say("Hi")
-        stage.posts[-1].answer.errback(RuntimeError("a fault of ours"))
+        stage.posts[-1].answer.errback(RuntimeError("unforeseen"))
     finally:
         globalLogPublisher.removeObserver(events.append)
     assert "an attempt to post failed unexpectedly" in [formatEvent(event) for event in events]

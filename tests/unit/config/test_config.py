@@ -56,7 +56,7 @@ class Unfinished:
 
 @implementer(ILocalHandler)
 class Deaf:
-    """A handler that is given nothing to handle."""
+    """A handler whose method has no argument."""
 
     def handle(self) -> Answer:
         return Declined()
