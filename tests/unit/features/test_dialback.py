@@ -31,6 +31,7 @@ BY_SENDER: dict[str, Terms | StanzaCondition] = {
     "clear.test": IN_CLEAR,
     "external.test": ONLY_EXTERNAL,
     "dialback.test": ONLY_DIALBACK,
+    "dane.test": Terms(means=(Means.DANE, Means.DIALBACK), required=Means.DANE),
     "banned.test": StanzaCondition.FORBIDDEN,
 }
 FEATURE = Dialback(KEYS, lambda domain: domain == OURS, lambda pair: BY_SENDER[pair.sender])
@@ -115,6 +116,10 @@ INITIATING = [
     Case("h_01 valid, unasked", FEATURE, OUTBOUND_FACTS, "<db:result from='theirs.test' to='ours.test' type='valid'/>"),
     Case("h_01 valid, for another pair", FEATURE, replace(OUTBOUND_FACTS, asserted=frozenset({OUTBOUND})),
          "<db:result from='other.test' to='ours.test' type='valid'/>"),
+    Case("a server that may use our stream both ways opens its own to assert domains", FEATURE,
+         replace(OUTBOUND_FACTS, bidirectional=True), asserted(),
+         error("not-acceptable", "modify", "not on this stream"),
+         (PairRefused(pair=INBOUND, condition="not-acceptable", text="not on this stream"),)),
     Case("nobody asserts to us on our own stream", FEATURE, OUTBOUND_FACTS, asserted(),
          then=StreamCondition.NOT_AUTHORIZED),
 ]  # fmt: skip
@@ -136,6 +141,10 @@ RECEIVING = [
          error("not-authorized", "auth", "a valid certificate is required here", "external.test"),
          (PairRefused(pair=inbound("external.test"), condition="not-authorized",
                       text="a valid certificate is required here"),)),
+    Case("nor where one proof is required", FEATURE, INBOUND_FACTS, asserted("dane.test"),
+         error("not-authorized", "auth", "proof by dane is required here", "dane.test"),
+         (PairRefused(pair=inbound("dane.test"), condition="not-authorized",
+                      text="proof by dane is required here"),)),
     Case("h_07 a pair that is not ours to take", FEATURE, INBOUND_FACTS, asserted("banned.test"),
          error("forbidden", "auth", "this server does not accept that pair of domains", "banned.test"),
          (PairRefused(pair=inbound("banned.test"), condition="forbidden",

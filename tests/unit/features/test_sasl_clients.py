@@ -283,6 +283,25 @@ def test_nothing_weaker_is_tried_after_an_answer_that_we_refused() -> None:
     assert outcome(step) == Outcome(("ProofFailed",), Then.CONTINUE)
 
 
+def test_nothing_is_tried_in_clear() -> None:
+    feature = logging_in(Credentials(account=ACCOUNT, password=PASSWORD, certificate=True), nonces())
+    assert feature.begin(client(tls=None), element(features("EXTERNAL", "SCRAM-SHA-256", "PLAIN"))) is None
+
+
+def test_challenge_that_we_cannot_answer_ends_the_attempt() -> None:
+    feature = logging_in(Credentials(account=ACCOUNT, password="\x07"), nonces())
+    step = feature.begin(client(), element(features("SCRAM-SHA-1")))
+    assert step is not None
+    (begun,) = step.outputs
+    assert isinstance(begun, Element)
+    nonce = b64decode(begun.text).decode().rpartition("r=")[2]
+    challenge = b64encode(f"r={nonce}theirs,s=QSXCR+Q6sek8bf92,i=4096".encode()).decode()
+    asked = feature.receive(step.facts, element(f"<challenge xmlns='{SASL}'>{challenge}</challenge>"))
+    (compute,) = asked.outputs
+    assert isinstance(compute, Compute)
+    assert outcome(feature.answered(asked.facts, carry_out(compute))) == Outcome(("<abort>",), Then.AWAIT)
+
+
 def test_no_secret_shows_in_any_record() -> None:
     credentials = Credentials(account=ACCOUNT, password=PASSWORD)
     login = Login()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 
 from gateway.filters.withheld import HELD_SECONDS, Withheld
 from gateway.notices.notices import Notice, Remark
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.filters import FilterCommands
+from gateway.outbox.conditions import Condition
+from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import OutboxLimits
@@ -122,4 +125,18 @@ def test_what_finds_no_room_is_bounced() -> None:
 
 
 def test_without_an_outbox_nothing_is_held() -> None:
-    assert not Back(is_open=False).withheld.withhold(PAIR, MESSAGE, "a rule")
+    back = Back(is_open=False)
+    assert not back.withheld.withhold(PAIR, MESSAGE, "a rule")
+    back.withheld.look()
+    for command, id in (("held", {}), ("held_show", {"id": "7"}), ("held_drop", {"id": "7"})):
+        with pytest.raises(CommandRefused, match="outbox"):
+            back.do(command, **id)
+
+
+def test_what_the_disk_does_not_keep_is_bounced(monkeypatch: pytest.MonkeyPatch) -> None:
+    back = Back()
+    broken = OutboxUnavailable(Condition.DISK_FULL, "no room")
+    monkeypatch.setattr(back.keeper.outbox, "withhold", lambda *_, **__: fail(broken))
+    assert back.withheld.withhold(PAIR, MESSAGE, "a rule")
+    assert back.bounced == ["resource-constraint"]
+    assert back.withheld.count == 0

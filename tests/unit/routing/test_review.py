@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import pytest
@@ -24,6 +24,7 @@ class Certificate:
     problem: str = ""
     has_expired: bool = False
     description: str = ""
+    key: str = "11" * 32
 
     @property
     def valid(self) -> bool:
@@ -66,6 +67,8 @@ BOTH, ONLY_CERTIFICATES, ONLY_DIALBACK = (
         (inbound(DIALBACK), GOOD, ONLY_CERTIFICATES, StreamCondition.NOT_AUTHORIZED),
         (inbound(EXTERNAL, DIALBACK), GOOD, ONLY_CERTIFICATES, StreamCondition.NOT_AUTHORIZED),
         (inbound(DIALBACK, encrypted=False), None, BOTH, StreamCondition.POLICY_VIOLATION),
+        (inbound(EXTERNAL), GOOD, replace(BOTH, pins=frozenset({"11" * 32})), None),
+        (inbound(EXTERNAL), GOOD, replace(BOTH, pins=frozenset({"00" * 32})), StreamCondition.NOT_AUTHORIZED),
         (inbound(EXTERNAL), GOOD, None, StreamCondition.POLICY_VIOLATION),
         (outbound(), GOOD, ONLY_CERTIFICATES, None),
         (outbound(), REVOKED, BOTH, None),

@@ -88,6 +88,17 @@ def test_server_that_does_not_know_the_secret_is_refused() -> None:
         client.succeed(b"rspauth=ea40f60335c427b5527b84dbabcdfffd")
 
 
+def test_last_response_must_be_empty() -> None:
+    client, server = make_client(), make_server()
+    client.begin()
+    step = server.begin(None)
+    assert isinstance(step, Challenge)
+    assert isinstance(server.respond(client.respond(step.payload)), Challenge)
+    with pytest.raises(SaslFailure) as caught:
+        server.respond(b"more")
+    assert caught.value.condition is SaslCondition.MALFORMED_REQUEST
+
+
 def test_success_before_the_server_proved_itself_is_refused() -> None:
     client = make_client()
     client.begin()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.sasl.external import ExternalClient, ExternalServer, client_rule, server_rule
-from gateway.sasl.mechanism import Challenge, Success
+from gateway.sasl.mechanism import Challenge, NeedCredentials, Success
 from gateway.xmpp.errors import SaslCondition, SaslFailure
-from tests.unit.sasl.exchange import authenticate
+from tests.unit.sasl.exchange import KEYS, authenticate
 
 JULIET = "juliet@example.com"
 NURSE = "nurse@example.com"
@@ -70,6 +70,27 @@ def test_empty_challenge_asks_a_client_without_initial_response() -> None:
     server = ExternalServer(client_rule([JULIET]))
     assert server.begin(None) == Challenge(payload=b"")
     assert server.respond(b"") == Success(identity=JULIET)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_certificate_is_not_enough_where_an_account_is_needed(exists: bool) -> None:
+    server = ExternalServer(client_rule([JULIET]), of_account=True)
+    asked = server.begin(b"")
+    assert isinstance(asked, NeedCredentials)
+    assert asked.account == JULIET
+    if exists:
+        assert server.supply(KEYS[asked.hashes[0]]) == Success(identity=JULIET)
+    else:
+        with pytest.raises(SaslFailure) as caught:
+            server.supply(None)
+        assert caught.value.condition is SaslCondition.NOT_AUTHORIZED
+
+
+def test_a_server_that_answers_with_data_is_refused() -> None:
+    client = ExternalClient(authzid=JULIET)
+    assert client.begin() == JULIET.encode()
+    with pytest.raises(SaslFailure, match="with data"):
+        client.respond(b"data")
 
 
 @pytest.mark.parametrize(

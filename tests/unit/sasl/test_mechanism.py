@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.sasl.mechanism import NeedCredentials
+from gateway.sasl.mechanism import NeedCredentials, account_of
 from gateway.sasl.plain import PlainClient, PlainServer
 from gateway.sasl.scram import ScramClient, ScramMechanism
 from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure
@@ -44,6 +44,25 @@ def test_mechanism_serves_one_exchange() -> None:
         server.begin(MESSAGE)
     with pytest.raises(Misuse):
         client.begin()
+
+
+def test_response_before_the_exchange_has_begun_is_malformed() -> None:
+    with pytest.raises(SaslFailure) as caught:
+        make_server().respond(MESSAGE)
+    assert caught.value.condition is SaslCondition.MALFORMED_REQUEST
+
+
+def test_success_in_the_middle_of_the_exchange_is_refused() -> None:
+    client = ScramClient(ScramMechanism.SHA_1, username="juliet", password=PASSWORD, token=lambda: "ours")
+    client.begin()
+    with pytest.raises(SaslFailure, match="before its last step"):
+        client.succeed(b"r=ourstheirs,s=QSXCR+Q6sek8bf92,i=4096")
+
+
+def test_an_account_has_a_name() -> None:
+    with pytest.raises(SaslFailure) as caught:
+        account_of("", DOMAIN)
+    assert caught.value.condition is SaslCondition.NOT_AUTHORIZED
 
 
 def test_credentials_that_nobody_asked_for_are_our_own_bug() -> None:

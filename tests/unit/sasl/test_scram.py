@@ -106,6 +106,13 @@ def test_client_without_channel_binding_succeeds_where_it_is_offered() -> None:
     assert authenticate(make_client(), make_server(bindings=[EXPORTER])).identity == ACCOUNT
 
 
+def test_own_password_that_cannot_be_one_is_named_before_anything_is_proved() -> None:
+    client = ScramClient(ScramMechanism.SHA_1, username="user", password="\x07", token=tokens("ours"))
+    client.begin()
+    with pytest.raises(SaslFailure, match="our own password"):
+        client.respond(b"r=ourstheirs,s=QSXCR+Q6sek8bf92,i=4096")
+
+
 def test_mechanism_names_are_in_order_of_preference_and_say_their_hash() -> None:
     assert [str(name) for name in ScramMechanism] == [
         "SCRAM-SHA-256-PLUS",
