@@ -117,6 +117,7 @@ class StreamProtocol(Protocol):
         self._readable = Readable()
         self._stall = StallWatch(self, clock, timing.stall)
         self._writable = Writable(self._stall)
+        self._answers: list[object] = []  # the one that is being taken, and those that came meanwhile
         self._out = Gathering(clock, self._writable.write)
         self._ended_because = ""
         self._until_lost = Waiters()
@@ -224,9 +225,21 @@ class StreamProtocol(Protocol):
         return self._writable.wait()
 
     def answer(self, answer: object) -> None:
-        """Take the answer to an order that was a question; ignore one that comes too late."""
-        if self.session is not None:
-            self._carry_out(self.stream.answer(answer))
+        """Take the answer to an order that was a question; ignore one that comes too late.
+
+        The next question may be answered while this answer is being taken. It is answered here, in a loop: the other
+        side decides how many questions one read asks, and the interpreter's stack is limited.
+        """
+        answers = self._answers
+        answers.append(answer)
+        if len(answers) > 1:
+            return
+        try:
+            while answers and self.session is not None:
+                self._carry_out(self.stream.answer(answers[0]))
+                del answers[0]
+        finally:
+            answers.clear()
 
     def perform(self, step: Callable[[Facts], Step]) -> None:
         """Have a feature act on its own initiative."""
