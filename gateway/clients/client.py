@@ -15,13 +15,14 @@ ended, and the messages wait in the store instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gateway.clients.handover import Handover
+from gateway.clients.intake import ANSWERS_AT_ONCE, Intake
 from gateway.clients.life import RESOURCES, Life, Move
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
@@ -66,6 +67,7 @@ class Client:
         self._until_acknowledged = Waiters()
         self._patience = Timer(clock)
         self._resource: Resource = domain.bind(account, self, wish)
+        self._intake = Intake(clock, self._take_share, domain.settle, self._until_ready)
 
     @property
     def address(self) -> Address:
@@ -178,6 +180,7 @@ class Client:
         if self.has_ended:
             return
         self.detach()
+        self._take_the_rest()
         lost = self._acknowledgements.take_back() if self._acknowledgements is not None else []
         handed_over = self._handover.take_back() if self._handover is not None else []
         unread = [*lost, *handed_over, *self._outgoing, *self._held_back()]
@@ -188,6 +191,7 @@ class Client:
 
     def _end_later(self) -> None:
         """End it, but not while the domain is calling this object."""
+        self._take_the_rest()
         self._move(Move.CLOSE)
         self._clock.callLater(0, self.end)
 
@@ -195,16 +199,42 @@ class Client:
 
     def take(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Take stanzas from the client; return a Deferred if it should wait."""
+        return self._intake.take(stanzas)
+
+    def taken(self) -> Deferred[None] | None:
+        """Return None if everything that was read is taken, else a Deferred that fires when it is."""
+        return self._intake.taken()
+
+    def _take_share(self, stanzas: Iterable[Stanza]) -> int:
+        """Take stanzas until their answers are large or have to be waited for; return how many are done with."""
         resource, from_client = self._resource, self._domain.from_client
-        taken = 0
+        taken = dropped = 0
+        room = ANSWERS_AT_ONCE
         for stanza in stanzas:
             if self.life is _CLOSING or self.life is _ENDED:
-                break
+                dropped += 1  # nothing is taken behind an error
+                continue
             taken += 1
+            before = len(self._outgoing)
             from_client(resource, stanza)
+            if len(self._outgoing) > before:
+                room -= _size(self._outgoing[before:])
+                if room <= 0:
+                    break
+            elif resource.waits and _asks(stanza):
+                break
         if self._acknowledgements is not None:
             self._acknowledgements.handled(taken)
-        return self._domain.settle()
+        return taken + dropped
+
+    def _until_ready(self) -> Deferred[None] | None:
+        return self._domain.answered(self._resource) or self.flush()
+
+    def _take_the_rest(self) -> None:
+        """Take what was read and not taken, but no questions: nobody is there to be answered."""
+        for stanza in self._intake.end():
+            if self.life is not _CLOSING and not _asks(stanza):
+                self._domain.from_client(self._resource, stanza)
 
     def activate(self) -> None:
         """Send what was held back, because somebody looks at the client."""
@@ -236,7 +266,8 @@ class Client:
 
     def cleared(self) -> Deferred[None] | None:
         """Return None if everything received is processed and stored, else a Deferred that fires when it is."""
-        return self._domain.cleared()
+        taken = self.taken()
+        return self._domain.cleared() if taken is None else taken.addCallback(lambda _: self._domain.cleared())
 
     def acknowledged(self, h: int) -> None:
         """Take an acknowledgement of the stanzas up to `h`; raise StreamError if it is impossible."""
@@ -282,6 +313,11 @@ class Client:
     def _lose_patience(self) -> None:
         seconds = f"{ACKNOWLEDGE_SECONDS:g} s"
         self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, f"nothing was acknowledged for {seconds}"))
+
+
+def _asks(stanza: Stanza) -> bool:
+    """Return whether this only asks for something."""
+    return stanza.name == "iq" and stanza.type == "get"
 
 
 def _size(stanzas: Sequence[AddressedStanza]) -> int:

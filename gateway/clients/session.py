@@ -309,6 +309,11 @@ class ClientSession:
         if client is None or self._acknowledging:
             self._is_asked_again = self._acknowledging
             return
+        taken = client.taken()
+        if taken is not None:  # the stanzas before the question count, and come first
+            self._acknowledging = True
+            taken.addCallback(lambda _: self._acknowledge_taken())
+            return
         h, wait = client.h, self._until_safe(client)
         if wait is None:
             self._write(acknowledgement(h))
@@ -321,6 +326,10 @@ class ClientSession:
         cleared = client.cleared()
         unsafe = self._services.unsafe
         return unsafe() if cleared is None else cleared.addCallback(lambda _: unsafe())
+
+    def _acknowledge_taken(self) -> None:
+        self._acknowledging = self._is_asked_again = False
+        self._acknowledge(None)
 
     def _acknowledge_now(self, client: Client, h: int) -> None:
         self._acknowledging = False

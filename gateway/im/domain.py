@@ -212,6 +212,13 @@ class AccountDomain:
         """Take a stanza from a bound client; the caller calls `settle` after the last one of a batch."""
         resource.account.work.run(self._send, self._unsent, resource, stanza)
 
+    def answered(self, resource: Resource) -> Deferred[None] | None:
+        """Return None if nothing of the client's account waits for the store, else a Deferred that fires when all that
+        waits now is done.
+        """
+        work = resource.account.work
+        return None if work.is_idle else work.mark()
+
     def _send(self, resource: Resource, stanza: Stanza) -> Later:
         return self._outbound.send(resource, stanza) if resource.account.exists else None
 

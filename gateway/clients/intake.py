@@ -1,0 +1,89 @@
+"""Intake: what a client has sent, taken in shares.
+
+A few bytes can ask for much: a whole roster, a list of blocked addresses, a document. So what came with one read is
+taken until its answers are large, or a question has to wait for the store. The rest is taken in a later turn of the
+event loop, once the answers are written and there is room for more; until then nothing more is read. So a client holds
+up everybody else for one share at most, and answers that it does not read take no memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.timing.timers import Timer
+from gateway.timing.waiters import Waiters
+from gateway.xmpp.stanzas import Stanza
+
+ANSWERS_AT_ONCE = 1 << 16
+"""The bytes of answers after which the share ends."""
+
+
+class Intake:
+    """The stanzas of one client that were read and not yet taken."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        take_share: Callable[[Iterable[Stanza]], int],
+        settle: Callable[[], Deferred[None] | None],
+        until_ready: Callable[[], Deferred[None] | None],
+    ) -> None:
+        """`take_share` takes the first of these stanzas and returns how many; `settle` writes what they have caused,
+        and returns a Deferred if their receivers have no room; `until_ready` returns one while the client has no room
+        for answers, or some of them wait for the store.
+        """
+        self._take_share = take_share
+        self._settle = settle
+        self._until_ready = until_ready
+        self._rest: deque[Stanza] = deque()
+        self._next = Timer(clock)
+        self._until_taken = Waiters()
+
+    def take(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Take what was read; return a Deferred if nothing more should be read until it fires."""
+        if not self._rest:
+            taken = self._take_share(stanzas)
+            if taken == len(stanzas):
+                return self._settle()
+            stanzas = stanzas[taken:]
+            self._settle()
+            self._take_more_later()
+        self._rest.extend(stanzas)
+        return self._until_taken.wait()
+
+    def taken(self) -> Deferred[None] | None:
+        """Return None if everything that was read is taken, else a Deferred that fires when it is."""
+        return self._until_taken.wait() if self._rest else None
+
+    def end(self) -> Iterator[Stanza]:
+        """Take no further shares, and yield what is left."""
+        self._next.stop()
+        yield from _drawn(self._rest)
+        self._until_taken.release()
+
+    def _take_more_later(self) -> None:
+        self._next.start(0, self._take_more)
+
+    def _take_more(self) -> None:
+        wait = self._until_ready()
+        if wait is not None:
+            wait.addCallback(lambda _: self._take_more_later() if self._rest else None)
+            return
+        self._take_share(_drawn(self._rest))
+        wait = self._settle()
+        if self._rest:
+            self._take_more_later()
+        elif wait is None:
+            self._until_taken.release()
+        else:
+            wait.addCallback(lambda _: self._until_taken.release())
+
+
+def _drawn(stanzas: deque[Stanza]) -> Iterator[Stanza]:
+    """Yield the stanzas, each of which is then no longer there."""
+    while stanzas:
+        yield stanzas.popleft()
