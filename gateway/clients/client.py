@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gateway.clients.handover import Handover
-from gateway.clients.intake import ANSWERS_AT_ONCE, Intake
+from gateway.clients.shares import ANSWERS_AT_ONCE, Shares
 from gateway.clients.life import RESOURCES, Life, Move
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
@@ -67,7 +67,7 @@ class Client:
         self._until_acknowledged = Waiters()
         self._patience = Timer(clock)
         self._resource: Resource = domain.bind(account, self, wish)
-        self._intake = Intake(clock, self._take_share, domain.settle, self._until_ready)
+        self._shares = Shares(clock, self._take_share, domain.settle, self._until_ready)
 
     @property
     def address(self) -> Address:
@@ -199,11 +199,11 @@ class Client:
 
     def take(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Take stanzas from the client; return a Deferred if it should wait."""
-        return self._intake.take(stanzas)
+        return self._shares.take(stanzas)
 
     def taken(self) -> Deferred[None] | None:
         """Return None if everything that was read is taken, else a Deferred that fires when it is."""
-        return self._intake.taken()
+        return self._shares.taken()
 
     def _take_share(self, stanzas: Iterable[Stanza]) -> int:
         """Take stanzas until their answers are large or have to be waited for; return how many are done with."""
@@ -232,7 +232,7 @@ class Client:
 
     def _take_the_rest(self) -> None:
         """Take what was read and not taken, but no questions: nobody is there to be answered."""
-        for stanza in self._intake.end():
+        for stanza in self._shares.end():
             if self.life is not _CLOSING and not _asks(stanza):
                 self._domain.from_client(self._resource, stanza)
 
