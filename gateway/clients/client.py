@@ -21,8 +21,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from gateway.clients.answer_shares import ANSWERS_AT_ONCE, AnswerShares
 from gateway.clients.handover import Handover
-from gateway.clients.shares import ANSWERS_AT_ONCE, Shares
 from gateway.clients.life import RESOURCES, Life, Move
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
@@ -67,7 +67,7 @@ class Client:
         self._until_acknowledged = Waiters()
         self._patience = Timer(clock)
         self._resource: Resource = domain.bind(account, self, wish)
-        self._shares = Shares(clock, self._take_share, domain.settle, self._until_ready)
+        self._shares = AnswerShares(clock, self._take_share, domain.settle, self._until_ready)
 
     @property
     def address(self) -> Address:

@@ -14,7 +14,7 @@ from gateway.bundled.accepted import MOST_IDS
 from gateway.bundled.intake import MOST_BODY
 from gateway.bundled.intake import MOST_CONNECTIONS as MOST_INTAKE_CONNECTIONS
 from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_A_DOMAIN, MOST_POSTS_OF_ONE
-from gateway.clients.shares import ANSWERS_AT_ONCE
+from gateway.clients.answer_shares import ANSWERS_AT_ONCE
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumable_clients import MOST_PARKED
 from gateway.cluster.askers import (
@@ -160,7 +160,7 @@ TABLE = (
         "xmpp.addresses"),
     Row("answers to what one client has asked in one read", f"{ANSWERS_AT_ONCE:,} bytes, and the last", "client",
         "the rest is taken when these are written and the client has room; nothing more is read from it until then",
-        "clients.shares"),
+        "clients.answer_shares"),
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it",
         "net.connection.writable"),

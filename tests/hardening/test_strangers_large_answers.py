@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.clients.shares import ANSWERS_AT_ONCE
+from gateway.clients.answer_shares import ANSWERS_AT_ONCE
 from tests.support.accounts import HERE
 from tests.support.doors import CLOSING, House, Line
 

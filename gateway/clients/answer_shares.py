@@ -1,4 +1,4 @@
-"""Shares: what a client has sent, taken in shares.
+"""AnswerShares: what a client has sent, taken in shares.
 
 A few bytes can ask for much: a whole roster, a list of blocked addresses, a document. So what came with one read is
 taken until its answers are large, or a question has to wait for the store. The rest is taken in a later turn of the
@@ -22,7 +22,7 @@ ANSWERS_AT_ONCE = 1 << 16
 """The bytes of answers after which the share ends."""
 
 
-class Shares:
+class AnswerShares:
     """The stanzas of one client that were read and not yet taken."""
 
     def __init__(
