@@ -1,7 +1,7 @@
 """Clients of domains with accounts: everything between a client's stream and `im`.
 
 people.py             everybody who logs in to a domain: accounts, sessions, limits
-policy.py             which stream headers a client port accepts                              RFC 6120 §4.7
+headers.py            which stream headers a client port accepts                              RFC 6120 §4.7
 life.py               the life of a session, as a table
 login.py              answers the questions of SASL: keys of accounts, slow work, pauses after failures
 session.py            ClientSession: one connection of a client, from its first byte to its last

@@ -1,4 +1,4 @@
-"""Liveness: find connections that died silently, so that no client looks available that is not.
+"""Liveness: find connections that died silently (RFC 6120 §4.6.1), so that no client looks available that is not.
 
 A connection on which nothing came for some minutes is asked for a sign of life; if nothing comes then, it is closed.
 """

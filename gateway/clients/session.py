@@ -294,6 +294,7 @@ class ClientSession:
         self._answer(ResumptionDecided(id=order.id, resumed=True, h=client.h, client=client.address))
 
     def _take_over(self, client: Client) -> None:
+        """Own a resumed client; its former connection is closed with `conflict` (RFC 6120 §4.9.3.3)."""
         before = client.owner
         self._services.resumable_clients.take_up(client)
         client.detach()

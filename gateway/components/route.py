@@ -7,8 +7,8 @@ or, if the component answers none, by time.
 
 A second connection that knows the secret is not simply refused, because a component whose old connection is half dead
 would be locked out. Nor does it simply win, because two would replace each other in turn. Instead the old connection is
-asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets `conflict`;
-otherwise the old one is closed with `conflict`, and the new one is attached. That happens only once, because two live
+asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets `conflict`
+(RFC 6120 §4.9.3.3); otherwise the old one is closed with `conflict`, and the new one is attached. That happens only once, because two live
 components that answer no pings would otherwise take turns. After a takeover silence counts against nobody for an hour,
 which starts again with each attempt; if the connection is dead, the system ends it long before that.
 

@@ -79,12 +79,12 @@ def verify_request(pair: DomainPair, stream_id: str, key: str) -> Element:
 
 
 def verify_answer(question: KeyQuestion, verdict: bool | StanzaCondition) -> Element:
-    """Authoritative server, step 3: valid, invalid, or an error (XEP-0220 §2.1.3)."""
+    """Authoritative server, step 3: valid, invalid, or an error (XEP-0220 §2.2.2)."""
     return _answer("verify", question.pair.sender, question.pair.target, verdict, "", id_=question.stream_id)
 
 
 def result_answer(pair: DomainPair, verdict: bool | StanzaCondition, text: str = "") -> Element:
-    """Receiving server, step 4: answer the initiating server (XEP-0220 §2.1.4)."""
+    """Receiving server, step 4: answer the initiating server (XEP-0220 §2.2.1)."""
     return _answer("result", pair.target, pair.sender, verdict, text)
 
 

@@ -1,4 +1,4 @@
-"""Dialback as a stream feature: the three roles of `dialback.exchange` on one stream (XEP-0220 §2, §2.3).
+"""Dialback as a stream feature: the three roles of `dialback.exchange` on one stream (XEP-0220 §2).
 
 Initiating server: the pair of the stream is asserted if nothing better has proved it; further pairs at any time.
 Receiving server: an assertion is answered from the certificate if that proves the domain (XEP-0344 §2), else after the
@@ -77,7 +77,7 @@ class Dialback(StreamFeature[ServerFacts]):
         self._bounds = bounds
 
     def offer(self, facts: ServerFacts) -> Element | None:
-        """Offer it, with errors, on every stream on which we would accept it (XEP-0220 §2.3.1)."""
+        """Offer it, with errors, on every stream on which we would accept it (XEP-0220 §2.4)."""
         if facts.terms.require_tls and not facts.encrypted:
             return None
         if not (facts.terms.allow(Means.DIALBACK) or facts.proofs):
@@ -130,14 +130,14 @@ class Dialback(StreamFeature[ServerFacts]):
         return self._take_answer(facts, message) if message.stream_id else self._take_verdict(facts, message)
 
     def _answer_question(self, facts: ServerFacts, question: KeyQuestion) -> Step:
-        """Authoritative server, step 3 (XEP-0220 §2.1.3)."""
+        """Authoritative server, step 3 (XEP-0220 §2.2.2)."""
         known = self._speaks_for(question.pair.sender)
         valid = known and self._keys.is_key(question.pair, question.stream_id, question.key)
         answer = verify_answer(question, valid if known else StanzaCondition.ITEM_NOT_FOUND)
         return Step(facts=facts, outputs=[answer, KeyAnswered(pair=question.pair, known=known, valid=valid)])
 
     def _check_assertion(self, facts: ServerFacts, assertion: Assertion) -> Step:
-        """Receiving server, steps 1 and 2."""
+        """Receiving server, step 1: accept or refuse the pair, or ask about its key (XEP-0220 §2.2.1, §2.5)."""
         pair = assertion.pair
         terms = self._terms_for(pair)
         if isinstance(terms, StanzaCondition):
@@ -166,7 +166,7 @@ class Dialback(StreamFeature[ServerFacts]):
         return checks >= self._bounds.checks or len(facts.proofs) + checks >= self._bounds.pairs
 
     def answered(self, facts: ServerFacts, answer: PairChecked) -> Step:
-        """Receiving server, step 4: pass on the authoritative server's answer (XEP-0220 §2.1.4)."""
+        """Receiving server, step 4: pass on the authoritative server's answer (XEP-0220 §2.2.1)."""
         if answer.pair not in facts.checking:
             return Step(facts=facts)  # asserted before TLS was started, and forgotten with everything else
         facts = replace(facts, checking=facts.checking - {answer.pair})

@@ -80,7 +80,7 @@ class InboundSession(ServerSession):
             self._end(ending)
 
     def supersede(self) -> None:
-        """The stream is resumed on another connection: handle nothing more on this one (XEP-0198 §5)."""
+        """Handle nothing more on this connection, because the stream is resumed on another one (RFC 6120 §4.9.3.3)."""
         self._move(Move.SUPERSEDE)
         self._end(ending_of(self.connection.stream, "the stream was resumed on another connection"))
         self.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))

@@ -1,6 +1,6 @@
 """OutboundSession: a stream that we opened to another server, for stanzas or only to have keys verified.
 
-It proves one domain pair as part of its negotiation and may prove further ones later, each for itself (XEP-0220 §2.7).
+It proves one domain pair as part of its negotiation and may prove further ones later, each for itself (XEP-0220 §2.6).
 `when_proved(pair)` returns a Deferred that fires then. Where the other side supports it, stanzas are acknowledged
 (XEP-0198), a broken stream is resumed, and stanzas come back on the same stream (XEP-0288).
 """

@@ -452,7 +452,7 @@ class RemoteRoute:
             self.wake()
 
     def _without_larger(self, batch: Sequence[AddressedStanza], largest: int) -> Sequence[AddressedStanza]:
-        """Return to their senders the stanzas that are larger than the other side accepts (XEP-0478 §5)."""
+        """Return to their senders the stanzas that are larger than the other side accepts (XEP-0478 §4)."""
         text = f"the server of {self.pair.target} accepts no more than {largest} bytes in one stanza"
         error = StanzaError(StanzaCondition.POLICY_VIOLATION, text)
         larger = [stanza for stanza in batch if len(stanza.raw) > largest]

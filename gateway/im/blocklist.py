@@ -1,4 +1,4 @@
-"""BlockList: the addresses that an account blocks, and the senders that they match (XEP-0191 §5)."""
+"""BlockList: the addresses that an account blocks, and the senders that they match (XEP-0191 §6)."""
 
 from __future__ import annotations
 

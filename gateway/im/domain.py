@@ -183,8 +183,9 @@ class AccountDomain:
     def bind(self, account: Address, session: IBoundClient, resource: str | None = None) -> Resource:
         """Bind a client's stream to a resource of an account that it has proved to be its own (RFC 6120 §7).
 
-        The resource gets the name that the client asks for, or another if that one is taken (§7.7.2.2). Its stanzas are
-        accepted at once; if the store turns out not to know the account, the session is closed.
+        The resource gets the name that the client asks for. If it asks for none, or for one that is taken, the name is
+        random (§7.6.1, §7.7.2.2). Its stanzas are accepted at once; if the store turns out not to know the account, the
+        session is closed.
         """
         owner = self._accounts.get(account.local) or self._accounts.open(account.local)
         if len(owner.resources) >= self._limits.resources:

@@ -1,7 +1,7 @@
 """The stream feature that only looks: it notes what is offered and asks two questions, and never proves a domain.
 
 Both questions concern a domain that cannot exist. A server must disown a dialback key that it did not make, and must
-not believe that we are `interop.invalid` (XEP-0220 §2.1, §4).
+not believe that we are `interop.invalid` (XEP-0220 §2.2, §3).
 """
 
 from __future__ import annotations

@@ -57,6 +57,17 @@ class DomainNotice(Notice):
         return family(self.domain)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WeightedNotice(Notice):
+    """A record whose publisher says how important it is."""
+
+    weight: Level = Level.INFO
+
+    @property
+    def level(self) -> Level:
+        return self.weight
+
+
 Publish = Callable[[Notice], None]
 
 
@@ -96,15 +107,10 @@ def counted(number: int, what: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remark(Notice):
+class Remark(WeightedNotice):
     """A sentence about the service as a whole: start-up, configuration, shutdown."""
 
     text: str
-    weight: Level = Level.INFO
-
-    @property
-    def level(self) -> Level:
-        return self.weight
 
     @property
     def sentence(self) -> str:
@@ -282,16 +288,11 @@ class SentAgain(DomainNotice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterChanged(Notice):
+class ClusterChanged(WeightedNotice):
     """A node came or went, or this node's place among the others has changed."""
 
     node: str  # this one
     text: str
-    weight: Level = Level.INFO
-
-    @property
-    def level(self) -> Level:
-        return self.weight
 
     @property
     def sentence(self) -> str:
@@ -299,16 +300,11 @@ class ClusterChanged(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComponentChanged(Notice):
+class ComponentChanged(WeightedNotice):
     """An external component was attached, detached or refused."""
 
     domain: Domain
     text: str
-    weight: Level = Level.INFO
-
-    @property
-    def level(self) -> Level:
-        return self.weight
 
     @property
     def cause(self) -> str:

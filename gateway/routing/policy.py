@@ -116,7 +116,7 @@ class OutsidePolicy:
         return terms
 
     def terms_of_pair(self, pair: DomainPair) -> Terms | StanzaCondition:
-        """Return the terms for a pair that a server asserts by dialback, or the condition that refuses it."""
+        """Return the terms for a pair that a server asserts, or the condition that refuses it (XEP-0220 §2.5)."""
         if not self._domains.is_own(pair.target):
             return StanzaCondition.ITEM_NOT_FOUND
         if self._domains.is_own(pair.sender):

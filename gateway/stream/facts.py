@@ -9,7 +9,7 @@ There is one type for each kind of stream, so that code for one kind cannot ask 
       ComponentFacts         the domain that a component has been given
 
 A state says what may come next (see `states`), a fact says what is known. Proof is a fact about a domain pair, never
-about a stream: one stream may carry many pairs (XEP-0220 §2.7).
+about a stream: one stream may carry many pairs (XEP-0220 §2.6).
 """
 
 from __future__ import annotations

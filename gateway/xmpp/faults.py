@@ -177,7 +177,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
         ),
         Fault.TO_NOT_PROVED: FaultRow(
             "a `to` in one of our domains for which the sender's domain was not proved",
-            "RFC 6120 §4.9.3.9; XEP-0220 §2.7",
+            "RFC 6120 §4.9.3.9; XEP-0220 §2.6",
             StreamCondition.INVALID_FROM,
             StreamCondition.INVALID_FROM,
             TAKEN,
@@ -185,7 +185,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
         ),
         Fault.TO_UNKNOWN: FaultRow(
             "a `to` in a domain that is not ours and was not proved: we are not an open relay",
-            "RFC 6120 §4.9.3.6; XEP-0220 §2.7",
+            "RFC 6120 §4.9.3.6; XEP-0220 §2.6",
             StreamCondition.HOST_UNKNOWN,
             StreamCondition.HOST_UNKNOWN,
             TAKEN,

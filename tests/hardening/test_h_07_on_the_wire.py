@@ -1,4 +1,4 @@
-"""H-07: on a stream that carries many pairs, what is proved for one pair serves for no other (XEP-0220 §2.7)."""
+"""H-07: on a stream that carries many pairs, what is proved for one pair serves for no other (XEP-0220 §2.6)."""
 
 from __future__ import annotations
 

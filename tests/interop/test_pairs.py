@@ -1,4 +1,4 @@
-"""Many domain pairs: of several of our domains, on one stream, from gateway to gateway (XEP-0220 §2.7)."""
+"""Many domain pairs: of several of our domains, on one stream, from gateway to gateway (XEP-0220 §2.6)."""
 
 from __future__ import annotations
 

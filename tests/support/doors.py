@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from gateway.clients.login import Login
 from gateway.clients.people import client_features
-from gateway.clients.policy import ClientPolicy
+from gateway.clients.headers import ClientPolicy
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits

@@ -412,6 +412,7 @@ class StreamProtocol(Protocol):
         self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long"))
 
     def _watch_idleness(self) -> None:
+        """Close the stream once nothing has passed for as long as its terms allow (RFC 6120 §4.6.3)."""
         idle_seconds = self.stream.facts.terms.idle_seconds
         if idle_seconds:
             if self._readable.is_paused:  # it may be sending all the time

@@ -140,7 +140,7 @@ class TLSLayer:
             openssl.read(self._connection, pieces)
 
     def _fail(self, error: SSL.Error) -> None:
-        """End TLS after a failure: send its alert, and nothing more."""
+        """End TLS after a failure: send its alert, and nothing more, not even `</stream>` (RFC 6120 §5.4.3.2)."""
         self._move(TLSMove.FAIL)
         self._error = error.with_traceback(None)  # its frames would refer to us
         self._send()

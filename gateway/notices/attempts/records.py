@@ -234,7 +234,7 @@ class FirstStanza(Notice):
 
 @record(frozen=True, kw_only=True)
 class FurtherPair(Notice):
-    """Another domain pair was proved, or refused, on an established stream (XEP-0220 §2.7)."""
+    """Another domain pair was proved, or refused, on an established stream (XEP-0220 §2.6)."""
 
     attempt: Attempt
     pair: DomainPair

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from random import Random
@@ -15,6 +14,7 @@ from gateway.config import load
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.border import BorderHarness
+from tests.support.calls import calls_of
 from tests.support.configuration import Folder
 from tests.support.trees import stanza
 
@@ -141,21 +141,10 @@ def test_a_cheap_condition_costs_at_most_2_us_a_stanza(setting: CheapSetting) ->
     assert any(seconds() < 3 * loop_cost(100_000) * 140 / 100_000 for _ in range(TRIES))
 
 
-def calls_of(border: BorderHarness, batch: list[AddressedStanza]) -> int:
-    """Return how many functions are called while a batch is routed."""
+def calls_to_route(border: BorderHarness, batch: list[AddressedStanza]) -> int:
+    """Return how many functions are called while a batch is routed, the second time."""
     border.router.route_all(batch)
-    calls = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        border.router.route_all(batch)
-    finally:
-        sys.setprofile(None)
-    return calls
+    return calls_of(lambda: border.router.route_all(batch))
 
 
 @pytest.mark.parametrize("when", ["from = 'elsewhere.test', urls = true", "listed = 'bad'", "direction = 'inside'"])
@@ -166,7 +155,7 @@ def test_rules_that_do_not_apply_cost_one_look_a_batch_and_nothing_a_stanza(when
     plain.router.border = None
     message = addressed("<message from='eve@evil.test/x' to='room@ours.test'><body>http://x</body></message>")
     for size in (1, 16, 256):
-        assert calls_of(guarded, [message] * size) - calls_of(plain, [message] * size) == 1
+        assert calls_to_route(guarded, [message] * size) - calls_to_route(plain, [message] * size) == 1
 
 
 CONFIGURATION = """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from twisted.internet.task import Clock
 
 from gateway.notices.attempts.proofs import Proofs
@@ -12,6 +10,7 @@ from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Board
 from gateway.operations.fates import Fates
 from gateway.operations.history import History
+from tests.support.calls import calls_of
 
 MOST_CALLS = 330
 """A quarter more than when this was written, calls of built-in functions included."""
@@ -37,16 +36,6 @@ def test_a_stream_costs_history_and_fates_a_bounded_number_of_calls() -> None:
     board.subscribe(fates.notice, *Fates.KINDS)
     for number in range(20):  # until the history of the domain is full
         life(board, clock, number)
-    calls = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        life(board, clock, 20)
-    finally:
-        sys.setprofile(None)
+    calls = calls_of(lambda: life(board, clock, 20))
     assert history.of("far.test")[0].number == 20
     assert calls <= MOST_CALLS
