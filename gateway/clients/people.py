@@ -17,8 +17,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from gateway.clients.login import Login
 from gateway.clients.headers import ClientPolicy
+from gateway.clients.login import Login
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.features.advertisement import Advertisement

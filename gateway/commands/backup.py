@@ -52,7 +52,9 @@ class NoBackup(GatewayError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
-    parser.add_argument("file", metavar="FILE", type=Path, help="the file to write, which must not exist; -: output")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="the file to write, which must not exist yet; - is standard output"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ _SECTIONS = {"accounts": "storage", "outbox": "outbox"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
-    parser.add_argument("what", choices=sorted(TABLES), help="what is copied")
+    parser.add_argument("what", choices=sorted(TABLES), help="what to copy")
     parser.add_argument(
         "url",
         metavar="URL",

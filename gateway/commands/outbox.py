@@ -25,12 +25,12 @@ PATIENCE = 120.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
-    parser.add_argument("action", choices=["import"], metavar="import", help="what is done: import")
+    parser.add_argument("action", choices=["import"], metavar="import", help="the only action")
     parser.add_argument(
         "place",
         type=Path,
         metavar="DIR",
-        help=f"the state folder of the other gateway, in which {FILE} is, or a file of another name",
+        help=f"the state folder of the other gateway, with {FILE} in it; or the file itself if its name is different",
     )
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the two options."""
     parser.add_argument("--certificate", metavar="FILE", type=Path, help="check only this renewed certificate and key")
     parser.add_argument(
-        "--instead-of", metavar="FILE", type=Path, help="the file of the configuration that it is to replace"
+        "--instead-of", metavar="FILE", type=Path, help="the certificate in the configuration that it is to replace"
     )
 
 

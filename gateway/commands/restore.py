@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
     parser.add_argument("file", metavar="FILE", type=Path, help="a file that `backup` has written")
-    parser.add_argument("--replace", action="store_true", help="move what is in the state folder aside first")
-    parser.add_argument("--outbox", action="store_true", help="restore the stanzas that waited, too")
+    parser.add_argument("--replace", action="store_true", help="first move aside what is in the state folder")
+    parser.add_argument("--outbox", action="store_true", help="also restore the stanzas that waited")
 
 
 def run(arguments: argparse.Namespace) -> int:

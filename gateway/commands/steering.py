@@ -104,7 +104,7 @@ class Queues(Steering):
         super().add_arguments(parser)
         parser.add_argument("action", nargs="?", choices=sorted(ACTIONS), metavar="ACTION", help=", ".join(ACTIONS))
         parser.add_argument("domain", nargs="?", metavar="DOMAIN", help="the domain whose kept stanzas to act on")
-        parser.add_argument("--bodies", action="store_true", help="with show: print the stanzas themselves, too")
+        parser.add_argument("--bodies", action="store_true", help="with show: also print the stanzas themselves")
 
     def run(self, arguments: argparse.Namespace) -> int:
         action = arguments.action
@@ -137,7 +137,7 @@ class Held(Steering):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("action", nargs="?", choices=sorted(OF_HELD), metavar="ACTION", help=", ".join(OF_HELD))
-        parser.add_argument("ids", nargs="*", metavar="ID", help="the numbers of the stanzas that are meant")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="the numbers of the stanzas to act on")
 
     def run(self, arguments: argparse.Namespace) -> int:
         if arguments.action in (None, "list"):
@@ -157,7 +157,7 @@ class LogCommand(Steering):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
-        levels = "debug, info, warn, error, critical, or reset for that of the configuration"
+        levels = "debug, info, warn, error, critical, or reset to return to the configured level"
         parser.add_argument("level", nargs="?", metavar="LEVEL", default="", help=levels)
         parser.add_argument(
             "domain", nargs="?", metavar="DOMAIN", default="", help="only for what concerns this domain"

@@ -8,15 +8,16 @@ or, if the component answers none, by time.
 A second connection that knows the secret is not simply refused, because a component whose old connection is half dead
 would be locked out. Nor does it simply win, because two would replace each other in turn. Instead the old connection is
 asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets `conflict`
-(RFC 6120 §4.9.3.3); otherwise the old one is closed with `conflict`, and the new one is attached. That happens only once, because two live
-components that answer no pings would otherwise take turns. After a takeover silence counts against nobody for an hour,
-which starts again with each attempt; if the connection is dead, the system ends it long before that.
+(RFC 6120 §4.9.3.3); otherwise the old one is closed with `conflict`, and the new one is attached. That happens only
+once, because two live components that answer no pings would otherwise take turns. After a takeover silence counts
+against nobody for an hour, which starts again with each attempt; if the connection is dead, the system ends it long
+before that.
 
-A component may have several connections (`[domains."..."] connections`), which all speak for the domain. A further one
-than that is treated as a second one otherwise: each of the others is asked for a sign of life, and the first that gives
-none is replaced. `slots` decides which connection gets a stanza. When one goes, the others take over what waited for it
-in memory, and what was kept, written to it and not settled; requests that it had not answered are answered with an
-error.
+A component may have several connections (`[domains."..."] connections`), which all speak for the domain. One more than
+that is treated like a second one where only one is allowed: each of the others is asked for a sign of life, and the
+first that gives none is replaced. `slots` decides which connection gets a stanza. When one goes, the others take over
+what waited for it in memory, and what was kept, written to it and not settled; requests that it had not answered are
+answered with an error.
 
 A component that reads slowly slows down those who send to it. One that reads nothing is cut off: the waiting stanzas
 are answered with an error, and a notice names what was written and may not have been read. It was certainly read if the

@@ -42,31 +42,33 @@ def check_cluster(reading: Reading, settings: Settings) -> None:
         _check_url(reading, url)
     if cluster.secret is not None and len(cluster.secret.text) < LEAST_SECRET:
         reading.wrong(
-            (KEY, "secret"), f"is too short: at least {LEAST_SECRET} characters, as of `openssl rand -hex 32`"
+            (KEY, "secret"), f"is shorter than {LEAST_SECRET} characters: make one with `openssl rand -hex 32`"
         )
     if cluster.token is not None and cluster.user is not None:
-        reading.wrong((KEY, "token"), "is instead of a user name: leave one of them out")
+        reading.wrong((KEY, "token"), "is set, and so is user: remove one of the two")
     if find_spec("nats") is None:
         reading.wrong((KEY,), "needs the library for NATS: pip install 'xmpp-gateway[cluster]'")
     if settings.domains_of(ImDomain):
         _check_accounts(reading, settings, cluster)
     if is_postgresql(settings.outbox.url or "") and len(cluster.name) + len(cluster.node) > MOST_NAMES:
-        problem = f"is too long together with `name`: at most {MOST_NAMES} characters, because both name a schema"
-        reading.wrong((KEY, "node"), f"{problem} in the database of [outbox]")
+        problem = (
+            f"and `name` have more than {MOST_NAMES} characters together: shorten one, because the node's schema in the"
+        )
+        reading.wrong((KEY, "node"), f"{problem} database of [outbox] is named after both")
     _check_sizes(reading, settings)
 
 
 def _check_accounts(reading: Reading, settings: Settings, cluster: ClusterSettings) -> None:
     """Check what accounts need that live on several nodes."""
     if not is_postgresql(settings.storage.url or ""):
-        problem = "must name a PostgreSQL server, because several nodes have accounts in common"
+        problem = "must name a PostgreSQL server, because the nodes of a cluster share the accounts"
         reading.wrong(("storage", "url"), f'{problem}: "postgresql://USER@HOST/DATABASE"')
     if cluster.clients is None:
         reading.wrong((KEY, "clients"), "is needed with accounts: where clients reach this node, as HOST or HOST:PORT")
     elif not _is_host(cluster.clients):
         reading.wrong((KEY, "clients"), f"{cluster.clients!r} is not a host, such as a.example.com or 192.0.2.1:5222")
     for component in settings.domains_of(ComponentDomain):
-        problem = "cannot be given on several nodes yet: what a component does for an account happens on one"
+        problem = "cannot be used in a cluster with accounts yet: remove it, or run one gateway alone (docs/cluster.md)"
         for key in ("privileges", "delegations"):
             if getattr(component, key):
                 reading.wrong(("domains", component.domain, key), problem)
@@ -88,14 +90,14 @@ def _check_url(reading: Reading, url: str) -> None:
     except ValueError:
         is_usable = False
     if "@" in url:  # what stands before it is not repeated
-        reading.wrong((KEY, "url"), "must not have a password in it: use `user` and `password_file`")
+        reading.wrong((KEY, "url"), "must not contain a user name or password: use `user` and `password_file`")
     elif not is_usable:
         reading.wrong((KEY, "url"), f"{url!r} is not the URL of a NATS server, such as nats://127.0.0.1:4222")
 
 
 def _check_sizes(reading: Reading, settings: Settings) -> None:
     """Check that every stanza that may be accepted can cross."""
-    problem = f"is too large for a cluster: at most {MOST_STANZA_BYTES}, because NATS carries no longer messages"
+    problem = f"is too large for a cluster: at most {MOST_STANZA_BYTES}, because NATS carries no larger messages"
     for key in ("component_stanza_bytes", "client_stanza_bytes"):
         if (getattr(settings.limits, key) or 0) > MOST_STANZA_BYTES:
             reading.wrong(("limits", key), problem)

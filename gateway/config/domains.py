@@ -168,7 +168,7 @@ def _check_managed(reading: Reading, written: Mapping[Domain, KeyPath], domains:
             for namespace in delegated:
                 if (other := taken.setdefault((managed, namespace), name)) != name:
                     key = (*written[name], "delegations", managed, "namespaces", namespace)
-                    reading.wrong(key, f"is delegated to {other} already")
+                    reading.wrong(key, f"is already delegated to {other}")
 
 
 def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:

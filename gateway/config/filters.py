@@ -46,7 +46,7 @@ def read_lists(reading: Reading, tables: Any) -> dict[str, ListSettings]:
         key = ("lists", name)
         settings = ListSettings(**read_table(reading, key, table, ListSettings))
         if (settings.file is None) == (settings.rtbl is None):
-            reading.wrong(key, "needs either file, or rtbl with the service of a block list")
+            reading.wrong(key, "needs either `file`, or `rtbl` with the address of a block list service")
         _check_file(reading, key, settings)
         if settings.rtbl is not None:
             rtbl = _parsed(reading, (*key, "rtbl"), settings.rtbl, prepare_domain)
@@ -103,7 +103,7 @@ def _read_rule(reading: Reading, number: int, table: Any, lists: Mapping[str, Li
     if decision.act is Act.ASK:
         return replace(rule, factory=_factory(reading, key, decision.factory, rule.options))
     if rule.options:
-        reading.wrong((*key, "options"), "are only for an IFilter, but `then` does not name one")
+        reading.wrong((*key, "options"), "are only for a filter in Python, and `then` names none")
     return rule
 
 

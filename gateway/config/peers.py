@@ -23,7 +23,7 @@ def read_peers(reading: Reading, tables: Any) -> PeerEntries:
         pattern = _pattern(reading, place, name)
         settings = read_table(reading, place, table, PeerSettings, complete=False)
         if pattern in written:
-            reading.wrong(place, f"names the same as {dotted(written[pattern])}")
+            reading.wrong(place, f"names the same domains as {dotted(written[pattern])}")
         elif pattern:
             written[pattern] = place
             given[pattern] = settings
@@ -32,7 +32,7 @@ def read_peers(reading: Reading, tables: Any) -> PeerEntries:
         peer = entries.any if pattern == "any" else entries.entries[pattern]
         check_proofs(reading, place, given[pattern], peer, secret_allowed=_is_exact(pattern))
         if pattern == "any" and given[pattern].get("pin"):
-            reading.wrong((*place, "pin"), "would refuse all others: put it in the entry of a domain or a suffix")
+            reading.wrong((*place, "pin"), "would refuse all other domains: move it to the entry of a domain or suffix")
     return entries
 
 

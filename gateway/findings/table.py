@@ -293,7 +293,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         remedy="Shortly after a change this is normal until the time to live is over. If it stays, one of the domain's"
         " nameservers does not get the new zone, or one resolver answers from its own zone (split horizon).",
     ),
-    FindingId.SIGNED: FindingKind(chapter=_N, level=_GOOD, title="DNSSEC proves the way to the servers"),
+    FindingId.SIGNED: FindingKind(chapter=_N, level=_GOOD, title="DNSSEC protects the records of the servers"),
     FindingId.TLSA_UNSIGNED: FindingKind(
         chapter=_N,
         level=_FLAW,
@@ -377,7 +377,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         chapter=_C,
         level=_NOTE,
         title="not everything was examined",
-        expected="answers in time for everything, in 60 s and 12 connections",
+        expected="an answer to everything within 60 s and 12 connections",
         section="",
         side=_THEIRS,
         remedy="The report names what is missing. A server that answers slowly, or very many addresses, are the usual"
@@ -478,7 +478,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.EXPIRED: FindingKind(
         chapter=_K,
         level=_BROKEN,
-        title="the certificate, or one of its chain, has expired",
+        title="the certificate, or another one in its chain, has expired",
         expected="a certificate that is valid today",
         section="RFC 6120 §13.7.2, RFC 5280 §6.1.3",
         side=_THEIRS,
@@ -502,7 +502,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="more than 14 days left",
         section="RFC 5280 §4.1.2.5",
         side=_THEIRS,
-        remedy="If it is renewed automatically, look whether that still works; the server must be reloaded, too.",
+        remedy="If it is renewed automatically, check that this still works, and that the server is reloaded"
+        " afterwards.",
     ),
     FindingId.SELF_SIGNED: FindingKind(
         chapter=_K,
@@ -591,7 +592,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="the same certificate everywhere, or a reason for several",
         section="",
         side=_THEIRS,
-        remedy="It is fine if each machine has its own key. If a certificate was renewed, one of them still has the"
+        remedy="This is fine if each machine has its own key. If a certificate was renewed, one of them still has the"
         " old one. Peers that remember keys will notice.",
     ),
     FindingId.TLSA_MATCHES: FindingKind(
@@ -604,15 +605,15 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="a certificate that one of the TLSA records matches",
         section="RFC 7673 §4, RFC 7671 §5",
         side="theirs, or somebody is in between",
-        remedy="Servers that use DANE refuse this one, whatever an authority says. The owner changed the key without"
-        " the records: publish the new key beside the old one and wait for the time to live before changing it.",
+        remedy="Servers that use DANE refuse this one, whatever an authority says. The owner changed the key but"
+        " not the records: publish the new key beside the old one, wait for the time to live, then change it.",
     ),
     # -- negotiation -------------------------------------------------------------------------------------------------
     FindingId.STREAM_OPENED: FindingKind(chapter=_G, level=_GOOD, title="the server opens a stream for the domain"),
     FindingId.NOT_XMPP: FindingKind(
         chapter=_G,
         level=_BROKEN,
-        title="what answers there does not speak XMPP between servers",
+        title="what answers there does not speak XMPP as servers do",
         expected="a stream header with the content namespace jabber:server",
         section="RFC 6120 §4.7, §4.8",
         side=_THEIRS,
@@ -636,23 +637,23 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="stream features",
         section="RFC 6120 §4.9",
         side="theirs, or a rule against strangers",
-        remedy="The observation has its error. If it is a rule against unknown domains, nothing is wrong; run the"
+        remedy="The observation shows the error. If it is a rule against unknown domains, nothing is wrong; run the"
         " report with --config to speak as a domain of yours.",
     ),
     FindingId.NEEDS_CERTIFICATE: FindingKind(
         chapter=_G,
         level=_NOTE,
-        title="the server talks only to those who prove themselves by a certificate",
+        title="the server talks only to servers that prove themselves by a certificate",
         expected="a choice of its owner",
         section="RFC 6120 §13.7.2, XEP-0178",
         side="nobody's",
-        remedy="Servers that prove themselves by dialback alone cannot reach it. Have a certificate from a public"
+        remedy="Servers that prove themselves by dialback alone cannot reach it. Get a certificate from a public"
         " authority for your domain.",
     ),
     FindingId.WRONG_FROM: FindingKind(
         chapter=_G,
         level=_FLAW,
-        title="the header of the server names another domain than the one that was called",
+        title="the server's stream header names a different domain from the one that was called",
         expected="the domain in the 'from' of the stream header",
         section="RFC 6120 §4.7.1",
         side=_THEIRS,
@@ -661,7 +662,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.NO_STREAM_ID: FindingKind(
         chapter=_G,
         level=_FLAW,
-        title="the header of the server has no 'id'",
+        title="the server's stream header has no 'id'",
         expected="an unpredictable 'id' in the stream header",
         section="RFC 6120 §4.7.3, XEP-0220 §2.1.1",
         side=_THEIRS,
@@ -670,7 +671,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.NO_VERSION: FindingKind(
         chapter=_G,
         level=_FLAW,
-        title="the header of the server has no version, so it knows no stream features",
+        title="the server's stream header has no version, so it supports no stream features",
         expected="version='1.0'",
         section="RFC 6120 §4.7.5",
         side=_THEIRS,
@@ -683,7 +684,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="stream features after the header",
         section="RFC 6120 §4.3.2",
         side=_THEIRS,
-        remedy="Nobody can go on with such a stream. The server hangs or is overloaded, or something between cuts its"
+        remedy="Such a stream is of no use. The server hangs or is overloaded, or something in between drops its"
         " answers; its log says more.",
     ),
     FindingId.NO_DIALBACK: FindingKind(
@@ -712,7 +713,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="<errors/> inside <dialback/>",
         section="XEP-0220 §2.4.2, §2.5",
         side=_THEIRS,
-        remedy="When dialback fails there, the stream ends instead, with all other domains on it. Update the server's"
+        remedy="When dialback fails for one domain there, the stream ends for all domains on it. Update the server's"
         " program.",
     ),
     FindingId.DIALBACK_GOOD: FindingKind(
@@ -754,8 +755,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="TLS first, then SASL",
         section="RFC 6120 §5.3.4",
         side=_THEIRS,
-        remedy="What is offered in clear can be changed on the way, and a server that tries it fails. It is a bug in"
-        " the server's program.",
+        remedy="Somebody on the way can change what is offered in clear, and a server that tries it fails. It is a bug"
+        " in the server's program.",
     ),
     FindingId.STARTTLS_AGAIN: FindingKind(
         chapter=_G,
@@ -862,7 +863,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="a certificate that proves the domain",
         section="RFC 6120 §13.7.2",
         side=_THEIRS,
-        remedy="We deliver because dialback is among authenticate in [peers]. The chapter on their certificate says"
+        remedy="We deliver even so, because [peers] authenticate lists dialback. The chapter on their certificate says"
         " what it lacks.",
     ),
     FindingId.SLOW_BACK: FindingKind(
@@ -943,21 +944,21 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="service-unavailable",
         section="RFC 6121 §8.5.1",
         side=_THEIRS,
-        remedy="Others take the account for one that exists. It is a bug in the server's program.",
+        remedy="Others believe that the account exists. It is a bug in the server's program.",
     ),
     FindingId.UNKNOWN_REQUEST_SILENT: FindingKind(
         chapter=Chapter.TALK,
         level=_FLAW,
-        title="a request that the server does not know is not answered",
+        title="a request of an unknown kind is not answered",
         expected="service-unavailable or feature-not-implemented",
         section="RFC 6120 §8.4",
         side=_THEIRS,
-        remedy="A program that tries whether the server knows something hangs. It is a bug in the server's program.",
+        remedy="A program that tries out what the server supports waits in vain. It is a bug in the server's program.",
     ),
     FindingId.UNKNOWN_REQUEST_WRONG: FindingKind(
         chapter=Chapter.TALK,
         level=_FLAW,
-        title="a request that nobody can know gets a result",
+        title="a made-up kind of request gets a result",
         expected="service-unavailable or feature-not-implemented",
         section="RFC 6120 §8.4",
         side=_THEIRS,
@@ -1002,7 +1003,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="an answer within a second",
         section="",
         side=_THEIRS,
-        remedy="The server or its line is overloaded.",
+        remedy="The server or its connection is overloaded.",
     ),
     # -- tolerance ---------------------------------------------------------------------------------------------------
     FindingId.TOLERANT: FindingKind(
@@ -1061,14 +1062,14 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="an answer to each question about a dialback key, whatever domains share the stream",
         section="XEP-0220 §2.6",
         side=_THEIRS,
-        remedy="Hosts of many domains share a stream with it, and some of these domains cannot prove themselves. If its"
-        " owner limits how much a stream may send or ask, the limit is low.",
+        remedy="A server with very many domains uses one stream for all, and some of them cannot prove themselves to"
+        " this one. If its owner limits how much a stream may send or ask, the limit is too low.",
     ),
     # -- our own domains ---------------------------------------------------------------------------------------------
     FindingId.LEADS_ELSEWHERE: FindingKind(
         chapter=_N,
         level=_BROKEN,
-        title="the DNS leads to a server that shows another key than this gateway",
+        title="the DNS leads to a server whose key is not this gateway's",
         expected="the certificate of this gateway, wherever the records lead",
         section="RFC 6120 §3.2",
         side="ours",
@@ -1109,8 +1110,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="CAA records that name the one authority, and the account there (accounturi)",
         section="RFC 8659 §4, RFC 8657 §3",
         side="ours",
-        remedy="With a CAA record that names your account, nobody else gets a certificate even from the same authority,"
-        " and not even somebody who controls the network in front of the server.",
+        remedy="With a CAA record that names your account, nobody else gets a certificate from that authority, not even"
+        " somebody who controls the network in front of the server.",
     ),
     FindingId.CAA_NAMED: FindingKind(chapter=_K, level=_GOOD, title="CAA records name who may issue certificates"),
 }

@@ -17,9 +17,9 @@ from itertools import count
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from gateway.clients.headers import ClientPolicy
 from gateway.clients.login import Login
 from gateway.clients.people import client_features
-from gateway.clients.headers import ClientPolicy
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits

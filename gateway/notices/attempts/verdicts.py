@@ -77,7 +77,7 @@ ADVICE = {
     Verdict.ESTABLISHED: Advice(meaning="the stream is established and stanzas can pass"),
     Verdict.QUESTIONS_ANSWERED: Advice(meaning="the other server connected only to verify our dialback keys"),
     Verdict.CLOSED_BY_US: Advice(meaning="we closed the stream: an operator asked for it, or the service was stopping"),
-    Verdict.ENDED: Advice(meaning="the stream was established and ended later, without an objection of either side"),
+    Verdict.ENDED: Advice(meaning="the stream was established and ended later, without an error from either side"),
     Verdict.SAID_NOTHING: Advice(
         meaning="the other side connected and left without sending anything, as monitors and scanners do"
     ),
@@ -97,10 +97,10 @@ ADVICE = {
     Verdict.DNS_BOGUS: Advice(
         meaning="the domain's DNS answers are signed, and the signatures are wrong (DNSSEC)",
         side="theirs, or somebody tampers with the DNS",
-        mend="Nothing in such answers is used. Ask the domain from another network (delv SRV _xmpp-server._tcp.DOMAIN,"
-        " or a DNSSEC checker on the web). If they are wrong there too, its owner must sign the zone again: often a"
-        " key was changed and the parent was not told, or the signatures have expired. If they are right there,"
-        " somebody between our resolver and the world changes answers.",
+        mend="Nothing in such answers is used. Query the domain from another network (delv SRV"
+        " _xmpp-server._tcp.DOMAIN, or a DNSSEC checker on the web). If they are wrong there too, its owner must sign"
+        " the zone again: often a key was changed and the parent was not told, or the signatures have expired. If they"
+        " are right there, somebody between our resolver and the world changes answers.",
     ),
     Verdict.NO_ANSWER: Advice(
         meaning="the address did not respond at all: a firewall drops the packets, or the machine is off",
@@ -138,7 +138,7 @@ ADVICE = {
         meaning="the other server's certificate was revoked by its authority",
         side="theirs",
         mend="Its owner must get another certificate with another key. If the owner did not ask for the revocation, the"
-        " authority knows the reason. Until then, do not go around it: somebody else may have the key.",
+        " authority knows the reason. Until then, do not work around it: somebody else may have the key.",
     ),
     Verdict.NOT_TRUSTED: Advice(
         meaning="the other server did not prove that it is that domain by any means that we accept",
@@ -149,10 +149,10 @@ ADVICE = {
     Verdict.NOT_IN_TLSA: Advice(
         meaning="the other server's certificate is none of those that the domain's TLSA records name (DANE)",
         side="theirs, or somebody is in between",
-        mend="Its owner has changed the key without the TLSA records, or somebody else answers in its place. Until that"
-        " is known, do not go around it. Compare with the records (dig TLSA _5269._tcp.HOST); the owner must publish"
-        " the new key beside the old one, and wait for the time to live, before changing it. To go by authorities"
-        ' alone, leave "dane" out of authenticate in [peers."DOMAIN"].',
+        mend="Its owner has changed the key but not the TLSA records, or somebody else answers in its place. Until you"
+        " know which, do not work around it. Compare with the records (dig TLSA _5269._tcp.HOST); the owner must"
+        " publish the new key beside the old one, and wait for the time to live, before changing it. To go by"
+        ' authorities alone, leave "dane" out of authenticate in [peers."DOMAIN"].',
     ),
     Verdict.NOT_PINNED: Advice(
         meaning="the other server's key is none of those that our configuration allows for the domain",
@@ -203,7 +203,8 @@ ADVICE = {
     Verdict.REFUSED_BY_US: Advice(
         meaning="we ended the stream because the other side broke one of our rules or the protocol",
         side="theirs, or our rules",
-        mend="The last step names the rule. To let it in, change [peers] or [domains] in our configuration.",
+        mend="The last step names the rule. To let the other side in, change [peers] or [domains] in our"
+        " configuration.",
     ),
     Verdict.CONNECTION_LOST: Advice(
         meaning="the connection broke during negotiation",

@@ -59,9 +59,9 @@ def test_without_the_table_there_is_none(tmp_path: Path) -> None:
         (('node = "a"', 'node = "a.b"'), "cluster.node: 'a.b' is not a name"),
         (('name = "example"', 'name = "*"'), "cluster.name: '*' is not a name"),
         (("nats://127.0.0.1:4222", "127.0.0.1:4222"), "is not the URL of a NATS server, such as nats://127.0.0.1:4222"),
-        (("nats://127.0.0.1:4222", "nats://me:word@127.0.0.1"), "must not have a password in it: use `user`"),
+        (("nats://127.0.0.1:4222", "nats://me:word@127.0.0.1"), "must not contain a user name or password: use `user`"),
         (("nats://127.0.0.1:4222", "nats://[::1"), "'nats://[::1' is not the URL of a NATS server"),
-        ((SECRET, "short"), "cluster.secret: is too short: at least 32 characters"),
+        ((SECRET, "short"), "cluster.secret: is shorter than 32 characters"),
         (("[cluster]", "[cluster]\nuser = 'x'\ntoken = 'y'"), "cluster.token: is instead of a user name"),
         (("[cluster]", "[limits]\ncomponent_stanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
         (("[cluster]", "[peers.any]\nstanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
@@ -83,7 +83,7 @@ def test_the_names_of_cluster_and_node_fit_into_that_of_a_schema(tmp_path: Path)
     (tmp_path / "gateway.toml").write_text(on_server)
     assert load(tmp_path / "gateway.toml").cluster is not None
     long = on_server.replace('node = "a"', f'node = "{"a" * 49}"')
-    assert "cluster.node: is too long together with `name`: at most 55 characters" in told(tmp_path, long)
+    assert "cluster.node: and `name` have more than 55 characters together" in told(tmp_path, long)
 
 
 ACCOUNTS = """
@@ -117,7 +117,7 @@ def test_an_address_for_clients_is_a_host(tmp_path: Path, host: str) -> None:
 )
 def test_what_components_do_for_accounts_of_several_nodes_is_refused(tmp_path: Path, key: str, given: str) -> None:
     report = told(tmp_path, CLIENTS + ACCOUNTS + f'[domains."rooms.test".{key}."im.test"]\n{given}\n')
-    assert f'domains."rooms.test".{key}: cannot be given on several nodes yet' in report
+    assert f'domains."rooms.test".{key}: cannot be used in a cluster with accounts yet' in report
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

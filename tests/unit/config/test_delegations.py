@@ -56,7 +56,7 @@ namespaces = {{ "urn:xmpp:mam:2" = ["node"], "urn:x" = [], "{DISCO_INFO_AT_NODES
         ("im.test", 'namespaces = { "" = [] }', "a namespace is needed"),
         ("im.test", 'namespaces = { "urn:xmpp:delegation:2" = [] }', "cannot be delegated"),
         ("im.test", 'namespaces = { "urn:xmpp:delegation:2:bare:disco#info" = [] }', DISCO_ITEMS_OF_ACCOUNTS),
-        ("im.test", 'namespaces = { "urn:taken" = [] }', "is delegated to other.im.test already"),
+        ("im.test", 'namespaces = { "urn:taken" = [] }', "is already delegated to other.im.test"),
         ("elsewhere.test", 'namespaces = { "urn:x" = [] }', "is not one of our domains with accounts"),
         ("other.im.test", 'namespaces = { "urn:x" = [] }', "is not one of our domains with accounts"),
         ("-", 'namespaces = { "urn:x" = [] }', "domain"),

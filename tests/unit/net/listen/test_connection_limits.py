@@ -12,6 +12,7 @@ from gateway.bounds.tables import neighbourhood
 from gateway.net.listen.connection_limits import ConnectionLimits, Crowd, Places, TurnedAway, Unproved
 from gateway.notices.notices import Notice
 from gateway.xmpp.errors import StreamError
+from tests.support.calls import calls_of
 
 
 class Guest:
