@@ -37,7 +37,7 @@ def render(explained: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     if explained["streams"]:
         newest = max(each["began"] + each["idle_seconds"] for each in explained["streams"])
         yield from section("streams", streams(explained["streams"], newest))
-    yield from _attempts(name, explained["attempts"])
+    yield from _attempts(name, explained["attempts"], may_probe=not explained["ours"] and explained["rules"]["allow"])
     yield from _other_nodes(explained.get("nodes", {}), screen)
     if not explained["ours"]:
         inner = Screen(width=screen.width - 2, has_colour=screen.has_colour)
@@ -57,11 +57,12 @@ def _other_nodes(nodes: Mapping[str, Mapping[str, Any]], screen: Screen) -> Iter
         yield from section(f"node {node}", lines)
 
 
-def _attempts(name: str, attempts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _attempts(name: str, attempts: Sequence[Mapping[str, Any]], *, may_probe: bool) -> Iterator[str]:
     """Yield the attempts, the latest first; what has been said already is not said again."""
     if not attempts:
         yield "no attempt has been made since the service started"
-        yield f"to make one now: xmpp-gateway probe {name}"
+        if may_probe:
+            yield f"to make one now: xmpp-gateway probe {name}"
         return
     yield from section("the last attempt", attempt(attempts[0]))
     told = {(attempts[0]["verdict"], attempts[0]["what_happened"])}

@@ -70,4 +70,4 @@ def _schema(settings: Settings, url: str) -> str | None:
 def report(what: str, copied: list[Copied]) -> list[str]:
     """Return what was copied, as lines for people."""
     lines = [f"{each.table:<16}{counted(each.rows, 'row'):>14}  SHA-256 {each.digest[:16]}" for each in copied]
-    return [*lines, f"the {what} have been copied and compared; now set url in [{_SECTIONS[what]}] to the new database"]
+    return [*lines, f"copied the {what}, and compared both; now set url in [{_SECTIONS[what]}] to the new database"]

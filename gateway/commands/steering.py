@@ -219,10 +219,16 @@ def _complain(problem: object, status: int) -> int:
 
 
 def _done(what: str) -> Render:
+    """Return a rendering that says what was done to a domain, and how many stanzas that concerns."""
+
     def render(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
-        yield f"{answer['domain']}: {counted(answer['stanzas'], 'stanza')} {what}"
+        yield f"{answer['domain']} {what}: {counted(answer['stanzas'], 'stanza')} kept for it"
 
     return render
+
+
+def _dropped(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
+    yield f"{counted(answer['stanzas'], 'stanza')} for {answer['domain']} dropped; the senders are not told"
 
 
 def close(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
@@ -303,9 +309,9 @@ def _held(what: str) -> Render:
 ACTIONS: Mapping[str, Render] = {
     "show": queues.show,
     "retry": retry,
-    "hold": _done("held until it is released"),
-    "release": _done("released"),
-    "drop": _done("dropped without telling the senders"),
+    "hold": _done("is held until it is released"),
+    "release": _done("is released"),
+    "drop": _dropped,
 }
 """The actions of `queues` on a domain, each with the rendering of its answer."""
 

@@ -953,7 +953,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="service-unavailable or feature-not-implemented",
         section="RFC 6120 §8.4",
         side=_THEIRS,
-        remedy="A program that tries out what the server supports waits in vain. It is a bug in the server's program.",
+        remedy="A program that tries out what the server supports gets no answer. It is a bug in the server's program.",
     ),
     FindingId.UNKNOWN_REQUEST_WRONG: FindingKind(
         chapter=Chapter.TALK,

@@ -111,7 +111,8 @@ ADVICE = {
     Verdict.UNREACHABLE: Advice(
         meaning="the machine responds but refuses connections on that port",
         side="theirs",
-        mend="Their server is not running, or does not listen on the port that the DNS gives. Its owner must fix that.",
+        mend="Their server is not running, or does not listen on that port. Its owner must start it, or correct the"
+        " port in the DNS. A port from `connect` in [peers] is ours to correct.",
     ),
     Verdict.NO_TLS: Advice(
         meaning="the other server does not offer TLS, and we require it",

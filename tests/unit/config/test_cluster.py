@@ -62,7 +62,7 @@ def test_without_the_table_there_is_none(tmp_path: Path) -> None:
         (("nats://127.0.0.1:4222", "nats://me:word@127.0.0.1"), "must not contain a user name or password: use `user`"),
         (("nats://127.0.0.1:4222", "nats://[::1"), "'nats://[::1' is not the URL of a NATS server"),
         ((SECRET, "short"), "cluster.secret: is shorter than 32 characters"),
-        (("[cluster]", "[cluster]\nuser = 'x'\ntoken = 'y'"), "cluster.token: is instead of a user name"),
+        (("[cluster]", "[cluster]\nuser = 'x'\ntoken = 'y'"), "cluster.token: is set, and so is user"),
         (("[cluster]", "[limits]\ncomponent_stanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
         (("[cluster]", "[peers.any]\nstanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
     ],
