@@ -113,7 +113,9 @@ class Bounded(Generic[K, V]):
         if crowd is None:
             crowd = self._crowds[cause] = _CauseEntries()
         crowd.keys[key] = None
-        self._resize(cause, crowd, size)
+        crowd.size += size
+        self._size += size
+        self._stamp(cause, crowd)
         while len(self._entries) > self._most:
             self._rank()
             self._make_room(self._by_number)
@@ -128,11 +130,12 @@ class Bounded(Generic[K, V]):
             return None
         value, cause, size = entry
         crowd = self._crowds[cause]
+        self._size -= size
         del crowd.keys[key]
         if crowd.keys:
-            self._resize(cause, crowd, -size)
+            crowd.size -= size
+            self._stamp(cause, crowd)
         else:
-            self._size -= size
             del self._crowds[cause]
         return value
 
@@ -143,17 +146,22 @@ class Bounded(Generic[K, V]):
         self._rank()
         return next(iter(self._most_crowded(self._by_number).keys))
 
-    def touch(self, key: K) -> None:
-        """Make an entry in use the youngest, and its cause the youngest of those with as many entries."""
+    def touch(self, key: K) -> V | None:
+        """Return the value for a key that is in use, or None.
+
+        Its entry becomes the youngest, and its cause the youngest of those with as many entries.
+        """
         entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._entries[key] = entry
-            cause = entry[1]
-            crowd = self._crowds[cause]
-            if len(crowd.keys) > 1:
-                del crowd.keys[key]
-                crowd.keys[key] = None
-            self._resize(cause, crowd, 0)
+        if entry is None:
+            return None
+        self._entries[key] = entry
+        value, cause, _ = entry
+        crowd = self._crowds[cause]
+        if len(crowd.keys) > 1:
+            del crowd.keys[key]
+            crowd.keys[key] = None
+        self._stamp(cause, crowd)
+        return value
 
     def clear(self) -> None:
         """Drop all entries."""
@@ -162,9 +170,8 @@ class Bounded(Generic[K, V]):
         self._forget_ranks()
         self._size = 0
 
-    def _resize(self, cause: Hashable, crowd: _CauseEntries[K], by: int) -> None:
-        self._size += by
-        crowd.size += by
+    def _stamp(self, cause: Hashable, crowd: _CauseEntries[K]) -> None:
+        """Make a cause the youngest; its entries may have changed."""
         self._stamps += 1
         crowd.stamp = self._stamps
         if self._ranked_at:

@@ -7,7 +7,6 @@ are bounded, and end with their stream.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -42,23 +41,24 @@ class QuestionPlaces:
         self._most = most
         self._per_minute = per_minute
         self._share = max(most // 10, min(most, _SMALL_SHARE))
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}  # by whose they are; places that are free have no entry
         self._rates = Rates()
 
     def take(self, asker: Asker, domain: str, now: float) -> str:
         """Take a place for a key of that domain; return an empty string, or why there is none."""
-        free = self._most - self._taken["all"]
+        taken = self._taken
+        free = self._most - taken.get("all", 0)
         if free <= 0:
             return f"{self._most} keys are being verified ([limits] verifications)"
         if asker.is_proved:
             for whose in self._owners(asker, domain):
-                if self._taken[whose] >= free:
-                    return f"{self._taken[whose]} keys are being verified {whose} ([limits] verifications)"
+                if taken.get(whose, 0) >= free:
+                    return f"{taken[whose]} keys are being verified {whose} ([limits] verifications)"
         else:
-            if self._taken["unproved"] >= self._most - self._most // 4:
+            if taken.get("unproved", 0) >= self._most - self._most // 4:
                 return "too many keys are being verified for streams that have proved nothing ([limits] verifications)"
             for whose in self._owners(asker, domain):
-                if self._taken[whose] >= self._share:
+                if taken.get(whose, 0) >= self._share:
                     return f"{self._share} keys are being verified {whose} ([limits] verifications)"
             if not self._rates.allow(asker.address, self._per_minute, now):
                 return (
@@ -74,9 +74,9 @@ class QuestionPlaces:
 
     def _count(self, asker: Asker, domain: str, by: int) -> None:
         for whose in ("all", *(() if asker.is_proved else ("unproved",)), *self._owners(asker, domain)):
-            self._taken[whose] += by
-            if not self._taken[whose]:
-                del self._taken[whose]
+            taken = self._taken.pop(whose, 0) + by
+            if taken:
+                self._taken[whose] = taken
 
     def _owners(self, asker: Asker, domain: str) -> tuple[str, ...]:
         """Return whose shares a place is taken from; what is asked without an address is our own."""

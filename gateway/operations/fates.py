@@ -204,9 +204,7 @@ class Fates:
         known.fates[key] = fate
         if len(known.fates) > MOST_FATES:
             known.fates = dict([*known.fates.items()][-MOST_FATES:])
-        if domain in self._known:
-            self._known.touch(domain)
-        else:
+        if self._known.touch(domain) is None:
             self._strangers.pop(domain)
             self._is_stale = self._is_stale or len(self._known) >= self._most
             self._known.put(domain, known, family(domain))

@@ -186,13 +186,16 @@ class _Shelf:
 
 def _size(attempt: Attempt) -> int:
     """Return the approximate size of an attempt in bytes."""
-    ending = attempt.ended.reason if attempt.ended is not None else ""
-    texts = (attempt.local, attempt.remote, attempt.address, attempt.reason, ending)
-    return 600 + sum(map(getsizeof, texts)) + sum(map(_size_of_step, attempt.steps))
+    texts = [attempt.local, attempt.remote, attempt.address, attempt.reason]
+    if attempt.ended is not None:
+        texts.append(attempt.ended.reason)
+    for step in attempt.steps:
+        texts += (step.told, step.offered, step.required)
+    return 800 + 350 * len(attempt.steps) + getsizeof("".join(texts))
 
 
 def _size_of_step(step: StepRecord) -> int:
-    return 200 + getsizeof(step.told) + getsizeof(step.offered) + getsizeof(step.required)
+    return 350 + getsizeof(step.told + step.offered + step.required)
 
 
 def _latest_first(attempts: Iterable[Attempt]) -> list[Attempt]:

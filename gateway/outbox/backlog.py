@@ -254,7 +254,8 @@ class KeptBacklog:
     @property
     def following(self) -> int:
         """Return how many stanzas wait in memory behind those that are kept."""
-        return len(self._followers) + sum(keeping(each) is Keep.NO for each in self._came_back or ())
+        came_back = sum(keeping(each) is Keep.NO for each in self._came_back) if self._came_back else 0
+        return len(self._followers) + came_back
 
     def take_followers(self) -> list[AddressedStanza]:
         """Return the followers, and forget them: there is no stream for them, or nothing to wait for."""

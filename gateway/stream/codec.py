@@ -132,7 +132,7 @@ class Codec:
             self._known = known_word(data, self._scope.start_tag, self.budget)
         elif opening := known_opening(data, self.budget):
             self._begin(opening)
-            self._checker = XMLChecker.of_document(self._scope.start_tag)
+            self._checker.begin_with(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
         return self._known is not None
 

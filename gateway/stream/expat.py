@@ -24,6 +24,8 @@ from gateway.xmpp.errors import StreamError
 from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import INSIDE_TAG
 
+# expat 2.6 and later may hold back a finished token until more comes, which on a stream may be never.
+_MAY_DEFER = hasattr(ParserCreate(), "SetReparseDeferralEnabled")
 _LARGE = 512  # bytes of an unfinished token
 _LONGEST_NAMESPACE = 2 * _LARGE  # a declaration can hide in a tag across two slices
 
@@ -38,6 +40,7 @@ _FAULTS = {
     errors.codes[errors.XML_ERROR_UNKNOWN_ENCODING]: Fault.OTHER_ENCODING,
     errors.codes[errors.XML_ERROR_INCORRECT_ENCODING]: Fault.OTHER_ENCODING,
 }
+_KNOWN_ROOT: tuple[int, str, dict[str, str], dict[str, str]] = (0, "", {}, {})  # of which nobody asks more
 
 
 class XMLChecker:
@@ -76,14 +79,11 @@ class XMLChecker:
             for piece in _slices(data):
                 self._take(piece)
 
-    @classmethod
-    def of_document(cls, start: bytes) -> XMLChecker:
-        """Return a checker for a document of which only this start tag of its root is known."""
-        checker = cls()
-        checker._first = None
-        checker.root = (0, "", {}, {})
-        checker.rest(start)
-        return checker
+    def begin_with(self, start: bytes) -> None:
+        """Begin with a document of which only this start tag of its root is known."""
+        self._first = None
+        self.root = _KNOWN_ROOT
+        self.rest(start)
 
     def rest(self, start: bytes) -> None:
         """Drop the parser until there is more to check, as if the document consisted only of this start so far."""
@@ -140,8 +140,7 @@ class XMLChecker:
 
     def _make_parser(self, *, knows_root: bool = False) -> Any:
         parser = ParserCreate("utf-8", SEPARATOR)
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            # expat 2.6 and later may hold back a finished token until more comes, which on a stream may be never.
+        if _MAY_DEFER:
             parser.SetReparseDeferralEnabled(False)
         # Handlers that referred to this object would keep expat's memory until the garbage collector runs.
         checker = proxy(self)

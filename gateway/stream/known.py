@@ -78,7 +78,8 @@ def known_word(data: bytes, start_tag: bytes, budget: Budget) -> Element | None:
 
 @lru_cache(_MOST_WORDS)
 def _word(word: bytes, start_tag: bytes, budget: Budget) -> Element | None:
-    checker = XMLChecker.of_document(start_tag)
+    checker = XMLChecker()
+    checker.begin_with(start_tag)
     checker.most_attributes = budget.attributes
     try:
         checker.feed(word)

@@ -155,9 +155,9 @@ class Stream:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        was_open = self.is_open
+        was_open = self.state in _OPEN
         self._guard(self._read_all)
-        if was_open and not self.is_open:
+        if was_open and self.state not in _OPEN:
             self._guard(self._read_all)  # their closing tag may already be here
 
     def _read_all(self) -> None:
@@ -329,20 +329,21 @@ class Stream:
 
     def _take(self, step: Step, feature: StreamFeature[Any] | None = None) -> None:
         """Carry out a feature's step; after we have closed the stream only facts and events count."""
-        if step.then is Then.RESTART or any(isinstance(output, SecureTransport) for output in step.outputs):
+        then = step.then
+        if then is Then.RESTART or (then is Then.SUSPEND and _secures(step)):
             self._check_restart()
         self.facts = step.facts
         for output in step.outputs:
             if isinstance(output, Event):
                 self._out.append(output)
-            elif not self.is_open:
+            elif self.state not in _OPEN:
                 continue
             elif isinstance(output, Element):
                 self._send(output)
             else:
                 self._out.append(output)
-        if self.is_open:
-            self._follow(step.then, feature)
+        if self.state in _OPEN:
+            self._follow(then, feature)
 
     def _follow(self, then: Then, feature: StreamFeature[Any] | None) -> None:
         if then is Then.SUSPEND:
@@ -479,3 +480,8 @@ class Stream:
         if move not in cells:
             raise StreamError(StreamCondition.BAD_FORMAT, f"{move.value} is not expected while {self.state.value}")
         self.state = cells[move]
+
+
+def _secures(step: Step) -> bool:
+    """Return whether a step that suspends the stream does so to start TLS."""
+    return any(isinstance(output, SecureTransport) for output in step.outputs)

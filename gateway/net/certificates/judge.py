@@ -78,7 +78,7 @@ class CertificateVerdict:
     must_staple: bool = False  # the certificate promises a stapled OCSP answer
     unchecked: str = ""  # which revocation list, of those that the certificates name, is not available
 
-    @property
+    @cached_property
     def valid(self) -> bool:
         """Return whether the certificate leads to one of our authorities, at that moment, and is not revoked."""
         return self.reason is Reason.TRUSTED
@@ -118,8 +118,8 @@ class CertificateVerdict:
         for each in means:
             if self.proves(domain, each):
                 return ""
-        problems = dict.fromkeys(filter(None, (self._problem(domain, each) for each in means)))
-        return "; ".join(problems) or f"no proof by {' or '.join(means)} was found"
+        problems = dict.fromkeys([self._problem(domain, each) for each in means])
+        return "; ".join(filter(None, problems)) or f"no proof by {' or '.join(means)} was found"
 
     def _problem(self, domain: Domain, means: Means) -> str:
         if means is Means.EXTERNAL:
@@ -225,10 +225,9 @@ class CertificateJudge:
         return (b"%s%d" % (self.trust.generation, self.lists.generation), *fingerprints)
 
     def _recalled(self, key: tuple[bytes, ...], moment: datetime) -> CertificateVerdict | None:
-        remembered = self._remembered.get(key)
+        remembered = self._remembered.touch(key)
         if remembered is None or not remembered.since <= moment < remembered.until:
             return None
-        self._remembered.touch(key)
         return remembered.verdict
 
     def _remember(

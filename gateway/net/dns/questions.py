@@ -321,14 +321,13 @@ class Memory:
 
     def recall(self, question: DNSQuestion, now: float) -> DNSAnswer | None:
         """Return the answer that is still valid, if there is one."""
-        known = self._answers.get(question)
+        known = self._answers.touch(question)
         if known is None:
             return None
         until, answer = known
         if until <= now:
             self._answers.pop(question)
             return None
-        self._answers.touch(question)
         return answer
 
 

@@ -84,9 +84,8 @@ class KnownKeys:
         """Remember the key of an established stream; return what has changed, if anything."""
         if not certificate.key or certificate.not_before is None or certificate.not_after is None:
             return None
-        now, known = self._time_of_day(), self.of(domain)
+        now, known = self._time_of_day(), self._known.touch(domain) or ()
         if known and _is_as_before(known[0], certificate, now):
-            self._known.touch(domain)
             return None
         shown = KnownKey(
             key=certificate.key,

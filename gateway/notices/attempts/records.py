@@ -371,7 +371,8 @@ class StreamLog:
                 self._steps_left_out += 1
                 told = f"({self._steps_left_out} earlier steps are left out) {told}"
             self._steps.append(self._ended(step, told, ok=ok, offered=offered, required=required))
-            self.doing("")
+            self._doing = ""
+            self._tell()
 
     def further_pair(self, pair: DomainPair, told: str, *, ok: bool, proofs: Proofs | None = None) -> None:
         """Publish another pair of domains on the same stream, after the end of the attempt."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class Verdict(StrEnum):
@@ -46,7 +47,7 @@ class Verdict(StrEnum):
         """Meaning, side and remedy of this verdict."""
         return ADVICE[self]
 
-    @property
+    @cached_property
     def is_failure(self) -> bool:
         """Return whether an operator should look into it."""
         return self not in NO_FAILURES

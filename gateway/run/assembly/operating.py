@@ -105,7 +105,7 @@ def observe(
             lambda: findings.certificates_unusable(trust.faults, trust.identities),
             lambda: findings.certificates_ending(trust.identities, now()),
             lambda: findings.lists(filters.border.lists_now()),
-            lambda: findings.undelivered(peers.waiting(), fates, now()),
+            lambda: findings.undelivered(peers.waiting() if fates.failed else {}, fates, now()),
         ],
         now,
         board.publish,
