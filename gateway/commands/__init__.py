@@ -47,6 +47,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 from gateway.xmpp.errors import ConfigError
@@ -132,5 +133,9 @@ def command_line(complete: Collection[str]) -> tuple[argparse.ArgumentParser, di
 
 
 def _find(name: str) -> Any:
-    steering = import_module(f"{__name__}.steering").STEERING
-    return steering[name] if name in steering else import_module(f"{__name__}.{name}")
+    """Return the command: its module, or its row in `steering`, which then may have a module for its answer."""
+    if find_spec(f"{__name__}.{name}") is not None:
+        module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "add_arguments"):
+            return module
+    return import_module(f"{__name__}.steering").STEERING[name]

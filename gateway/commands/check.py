@@ -32,7 +32,7 @@ from gateway.config.settings import (
 )
 from gateway.config.state import cannot_be_made, is_of_another_user, owner_of, state_problems
 from gateway.net.certificates.own_certificates import Keyring
-from gateway.net.dns.resolver import nameservers_of
+from gateway.net.dns.system_names import nameservers_of
 from gateway.net.dns.validation import about_dnssec
 from gateway.xmpp.addresses import Domain, to_ascii
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from gateway.config.settings import Settings
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage.files import ACCOUNTS, UnusableFile, examine
-from gateway.storage.opening import problem_with_server
 from gateway.storage.urls import is_postgresql
 
 
@@ -37,6 +36,8 @@ def check_databases(settings: Settings) -> Iterator[DatabaseCheck]:
     """Yield the databases of accounts and outbox, checked; those in memory are left out."""
     for section, configured, kind in (("storage", settings.storage, ACCOUNTS), ("outbox", settings.outbox, OUTBOX)):
         if is_postgresql(configured.url):
+            from gateway.storage.opening import problem_with_server  # the stores, which nothing else here needs
+
             place, problem = problem_with_server(configured.url)
             yield DatabaseCheck(section=section, database=place, is_file=False, problem=problem)
         elif configured.file is not None:

@@ -13,8 +13,7 @@ from gateway.inspection.visits import ServerVisitor
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.destinations import Destinations
-from gateway.net.dns.resolver import nameservers_of
-from gateway.net.dns.system_names import WatchedFile, read_hosts
+from gateway.net.dns.system_names import WatchedFile, nameservers_of, read_hosts
 from gateway.stream.tools import StreamTools
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import AddressCache

@@ -171,7 +171,7 @@ class KeptBacklog:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing is kept, or about to be, and nothing waits behind it."""
-        return not self._followers and not self._came_back and self._keeps_nothing
+        return self._keeps_nothing and not self._came_back and not self._followers
 
     @property
     def _keeps_nothing(self) -> bool:

@@ -42,13 +42,11 @@ from gateway.net.dns.nameservers import Asks, Nameservers
 from gateway.net.dns.questions import AnswerWait, DNSQuestions, ResolverBounds
 from gateway.net.dns.service_records import FOR_SERVERS, Offer, SRVService, Tls, in_order
 from gateway.net.dns.system_names import (
-    Nameserver,
     Validating,
     WatchedFile,
     is_address,
-    parse_nameserver,
+    nameservers_of,
     read_hosts,
-    read_resolv_conf,
 )
 from gateway.net.dns.targets import (
     Place,
@@ -510,11 +508,3 @@ def _no_address(whose: str, permanent: bool) -> ResolutionFailed:
     if permanent:
         return ResolutionFailed(f"there is no address for {whose}", permanent=True)
     return ResolutionFailed(f"the addresses of {whose} could not be looked up", permanent=False)
-
-
-def nameservers_of(nameservers: Sequence[str] | None) -> Callable[[], Sequence[Nameserver]]:
-    """Return the configured nameservers, or the system's present ones."""
-    if nameservers is None:
-        return WatchedFile("/etc/resolv.conf", read_resolv_conf).content
-    configured = tuple(parse_nameserver(nameserver) for nameserver in nameservers)
-    return lambda: configured

@@ -7,7 +7,7 @@ changed. A file that is missing or cannot be read counts as empty, as it does fo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Generic, TypeVar
@@ -80,6 +80,14 @@ def read_resolv_conf(text: str) -> tuple[Nameserver, ...]:
     named = [fields[1] for fields in _fields(text) if fields[0] == "nameserver" and len(fields) > 1]
     usable = [(canonical(address), DNS_PORT) for address in named if is_address(address)]
     return tuple(usable[:MOST_NAMESERVERS]) or (("127.0.0.1", DNS_PORT),)
+
+
+def nameservers_of(nameservers: Sequence[str] | None) -> Callable[[], Sequence[Nameserver]]:
+    """Return the configured nameservers, or the system's present ones."""
+    if nameservers is None:
+        return WatchedFile("/etc/resolv.conf", read_resolv_conf).content
+    configured = tuple(parse_nameserver(nameserver) for nameserver in nameservers)
+    return lambda: configured
 
 
 def parse_nameserver(text: str) -> Nameserver:
