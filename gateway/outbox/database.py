@@ -35,6 +35,7 @@ KIND = FileKind(
         "journal_mode = WAL",
         "synchronous = FULL",
         "secure_delete = ON",
+        "temp_store = MEMORY",  # else what a savepoint changes is written to another folder, in plain text
         "trusted_schema = OFF",
         "wal_autocheckpoint = 128",  # pages
     ),

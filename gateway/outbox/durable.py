@@ -61,6 +61,8 @@ IDLE_SECONDS = 1.0
 """Seconds without a transaction after which the log is emptied."""
 LONGEST_SECONDS = 30.0
 """Seconds after which it is emptied at the latest."""
+DROPPED_ROWS = 256
+"""Rows dropped in one transaction: what comes meanwhile waits, and up to 64 KiB of each are in memory until it ends."""
 _UNTOLD = "the outcome of a transaction of the outbox was not taken in"
 
 
@@ -324,12 +326,16 @@ class DurableOutbox:
         return self._read(statements.oldest)
 
     def drop(self, domain: Domain) -> Deferred[int]:
-        def dropped(result: tuple[int, list[Gone]]) -> int:
-            aside, gone = result
-            self._count_gone(gone)
-            return aside + sum(each.stanzas for each in gone)
+        return Deferred.fromCoroutine(self._drop(domain))
 
-        return self._write(statements.drop, domain).addCallback(dropped)
+    async def _drop(self, domain: Domain) -> int:
+        dropped = 0
+        while True:
+            aside, gone = await self._write(statements.drop, domain, DROPPED_ROWS)
+            self._count_gone(gone)
+            dropped += aside + sum(each.stanzas for each in gone)
+            if len(gone) < DROPPED_ROWS:
+                return dropped
 
     def set_aside(self, number: int, reason: str) -> Deferred[None]:
         asked = self._write(statements.set_aside, number, reason, self._limits, self._database.seal)

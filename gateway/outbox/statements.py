@@ -297,10 +297,12 @@ def oldest(db: SqlConnection) -> float | None:
     return row[0] if row is not None else None
 
 
-def drop(db: SqlConnection, domain: Domain) -> tuple[int, list[Gone]]:
-    """Do IOutbox.drop; return how many stanzas were set aside, and what waited."""
+def drop(db: SqlConnection, domain: Domain, most: int) -> tuple[int, list[Gone]]:
+    """Do IOutbox.drop for that number of rows at most; return how many stanzas were set aside, and what waited."""
     rows = db.execute(
-        "DELETE FROM chunk WHERE pair IN (SELECT id FROM pair WHERE target = ?) RETURNING pair, live, bytes", (domain,)
+        "DELETE FROM chunk WHERE sequence IN (SELECT sequence FROM chunk JOIN pair ON pair.id = pair WHERE target = ?"
+        " LIMIT ?) RETURNING pair, live, bytes",
+        (domain, most),
     )
     gone = [Gone(*row) for row in rows.fetchall()]
     return db.execute("DELETE FROM aside WHERE target = ?", (domain,)).rowcount, gone

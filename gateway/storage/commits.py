@@ -2,7 +2,7 @@
 
 A commit waits for the disk, a job hardly does. So while one transaction is being committed the next jobs gather, and
 the more there are the less each costs. A job's Deferred fires only after the commit that made it durable. A job that
-raises is undone alone (each has a savepoint); when the database itself fails, the whole transaction is undone.
+raises is undone alone (each of several has a savepoint); when the database itself fails, all are undone.
 
 Maintenance (such as a checkpoint) runs outside of any transaction, in its place in the order. A caller that must not
 continue with a failed connection says so with `goes_on`: then everything that waits fails with the same error, and the
@@ -144,6 +144,8 @@ def run_transaction(connection: SqlConnection, batch: Sequence[_WaitingJob], dia
     while True:
         try:
             dialect.begin(connection, writes=any(waiting.writes for waiting in batch))
+            if len(batch) == 1:
+                return [_run_only_job(connection, batch[0].job, dialect)]
             outcomes = [_run_job(connection, waiting.job, dialect) for waiting in batch]
             dialect.commit(connection)
             return outcomes
@@ -163,14 +165,32 @@ def run_alone(connection: SqlConnection, batch: Sequence[_WaitingJob], dialect: 
         raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
 
 
+def _run_only_job(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
+    """Run the only job of a transaction, and end the transaction; a savepoint would copy every page that it changes."""
+    try:
+        outcome = job(connection)
+    except Exception as error:
+        if _is_of_the_database(error, dialect):
+            raise
+        outcome = Failure()
+        dialect.roll_back(connection)
+    else:
+        dialect.commit(connection)
+    return outcome
+
+
 def _run_job(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
     connection.execute("SAVEPOINT job")
     try:
         outcome = job(connection)
     except Exception as error:
-        if isinstance(error, dialect.error) and not dialect.is_of_the_job(error):
+        if _is_of_the_database(error, dialect):
             raise
         outcome = Failure()
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
     return outcome
+
+
+def _is_of_the_database(error: Exception, dialect: Dialect) -> bool:
+    return isinstance(error, dialect.error) and not dialect.is_of_the_job(error)

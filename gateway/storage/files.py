@@ -28,7 +28,13 @@ APPLICATION_ID = 0x58_4D_50_47  # "XMPG": by which `file` and we recognise the d
 # Offsets in SQLite's file format (https://www.sqlite.org/fileformat.html §1.3).
 _HEADER_BYTES, _MAGIC, _APPLICATION_ID_AT = 100, b"SQLite format 3\0", 68
 _REPAIR = "restore it from a backup, or move it out of the way: then a new one is made"
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "trusted_schema = OFF",
+    "temp_store = MEMORY",  # else what a savepoint changes is written to another folder, in plain text
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from gateway.outbox import statements
+from gateway.outbox import durable, statements
 from gateway.outbox.chunks import Packer, number_of
 from gateway.outbox.database import Database
 from gateway.outbox.durable import DurableOutbox
@@ -118,6 +118,18 @@ class TestTurns:
         again.start()
         assert [each.raw for each in now(again.page(PAIR))] == [b"1"]
         now(again.close())
+
+    def test_much_is_dropped_in_slices_and_what_is_put_meanwhile_need_not_wait_for_all(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(durable, "DROPPED_ROWS", 2)
+        for number in range(5):
+            self.put(b"%d" % number)
+            self.end_turn()
+        self.events.clear()
+        assert now(self.one.drop(PAIR.target)) == 5
+        assert self.events == ["transaction"] * 3
+        assert (self.one.stanzas, now(self.one.page(PAIR))) == (0, ())
 
     def test_one_that_fails_to_take_its_outcome_does_not_keep_it_from_the_next(self) -> None:
         self.put(b"1", fails=True)

@@ -279,3 +279,19 @@ def test_connection_that_must_not_be_used_again_is_closed_and_all_that_waits_fai
     elsewhere.work()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         numbers(connection)
+
+
+def test_a_job_alone_in_its_transaction_needs_no_savepoint_and_is_undone(
+    queue: CommitQueue, elsewhere: Elsewhere, connection: Connection, statements: list[str]
+) -> None:
+    done = [queue.write(insert, 1)]
+    elsewhere.work()
+    done.append(queue.write(insert_then_refuse, 2))
+    elsewhere.work()
+    done.append(queue.write(insert, 1))
+    elsewhere.work()
+    done.append(queue.write(insert, 3))
+    elsewhere.work()
+    assert outcomes(*done) == [1, StoreFull, sqlite3.IntegrityError, 3]
+    assert [statement for statement in statements if "job" in statement] == []
+    assert numbers(connection) == [1, 3]

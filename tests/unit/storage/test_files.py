@@ -8,13 +8,17 @@ import sqlite3
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage import files
 from gateway.storage.files import (
+    ACCOUNTS,
     APPLICATION_ID,
+    FileKind,
     UnusableFile,
     load_schemas,
     migrate,
@@ -64,6 +68,29 @@ def test_commits_are_made_to_last(tmp_path: Path) -> None:
     assert pragma(connection, "busy_timeout") == 5000
     assert pragma(connection, "application_id") == APPLICATION_ID
     connection.close()
+
+
+@pytest.mark.parametrize("kind", [ACCOUNTS, OUTBOX], ids=["accounts", "outbox"])
+def test_what_a_transaction_could_undo_is_in_no_other_file(tmp_path: Path, kind: FileKind) -> None:
+    """SQLite remembers for a savepoint what the changed pages were like: beyond 64 KiB in a file, by default."""
+    connection = open_file(tmp_path / "some.db", kind)
+    connection.execute("CREATE TABLE stanza (content)")
+    connection.executemany("INSERT INTO stanza VALUES (?)", [("a secret" * 400,)] * 100)
+    before = open_files()
+    connection.execute("BEGIN")
+    connection.execute("SAVEPOINT job")
+    connection.execute("UPDATE stanza SET content = 'b' || content")
+    assert open_files() == before
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+def open_files() -> set[str]:
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found.add(str(descriptor.readlink()))
+    return found
 
 
 def test_new_file_has_the_newest_schema_and_opening_again_changes_nothing(tmp_path: Path) -> None:
