@@ -5,8 +5,10 @@ other side resumes or refuses, or never. Then the rest is returned to its routes
 newer. Senders to that domain wait until then, so nothing is overtaken.
 
 We resume the streams that we opened, in several attempts: at once if stanzas are known to wait, else when somebody
-wants to send; and again as soon as the other side opens a stream to us. The other side resumes its own streams, or
-begins new ones instead. All of this happens within RESUME_SECONDS.
+wants to send; and again as soon as the other side opens a stream to us. A stream that breaks again and again with nothing
+acknowledged is resumed as well, because its acknowledgements may be what was lost; but each time a little later, because
+the other side may be failing over a stanza. The other side resumes its own streams, or begins new ones instead. All of
+this happens within RESUME_SECONDS.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ from gateway.xmpp.stanzas import AddressedStanza
 RESUME_SECONDS = 60.0
 """The time for which a broken stream is kept."""
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
-"""The pauses before each attempt to resume one of our streams, in seconds."""
+"""The pauses before each attempt to resume one of our streams, in seconds.
+
+A stream of which the last connections led to nothing begins with a later one.
+"""
 ATTEMPT_SECONDS = 10.0
 """The time for one attempt: on a network that loses connections, one that hangs must not be the last."""
 
@@ -51,11 +56,16 @@ class BrokenStream:
         *,
         role: Role,
         bidirectional: bool,
+        in_vain: int = 0,
     ) -> None:
-        """`pair` is that of the stream header, `role` the one that we had; `routes` are those that sent on it."""
+        """`pair` is that of the stream header, `role` the one that we had; `routes` are those that sent on it.
+
+        `in_vain` is as `ManagedStream.in_vain`.
+        """
         self.pair = pair
         self.id = id_
         self.acknowledgements = acknowledgements
+        self.in_vain = in_vain
         self.is_over = False
         self._role = role
         self._routes = dict(routes)
@@ -76,6 +86,12 @@ class BrokenStream:
     def is_urgent(self) -> bool:
         """Return whether stanzas are known to wait, or may wait on the other side."""
         return bool(self.acknowledgements) or self._bidirectional
+
+    @property
+    def pauses(self) -> Sequence[float]:
+        """The pauses before each attempt to resume it, in seconds."""
+        first = min(max(self.in_vain - 1, 0), len(PAUSES) - 1)
+        return (PAUSES[first], *PAUSES[1:])
 
     @property
     def resumable(self) -> Resumable:
@@ -199,7 +215,7 @@ class BrokenStreams:
 
     async def _try(self, broken: BrokenStream) -> None:
         with suppress(CancelledError):
-            for pause in PAUSES:
+            for pause in broken.pauses:
                 await self._pause(broken, pause)
                 if (unsafe := self._unsafe()) is not None:
                     await unsafe

@@ -76,17 +76,19 @@ class ManagedStream:
         patience: float,
         silent: Callable[[], None],
         acknowledged_before: int | None = None,
+        in_vain: int = 0,
     ) -> None:
         """`silent` is called when a request has been open for `patience` seconds.
 
         `acknowledged_before` is the number of stanzas acknowledged when an earlier connection of this stream broke;
-        None if this is the first one.
+        None if this is the first one. `in_vain` is how many connections of it, up to that one, led to nothing.
         """
         self.acknowledgements = acknowledgements
         acknowledgements.forget_question()  # of an earlier connection
         self.id: str | None = None  # by which the stream can be resumed
         self.careful_for = 0  # send this many stanzas one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
+        self._in_vain = in_vain
         self.has_given_up = False  # the other side did not answer
         self.latest: Sequence[AddressedStanza] = ()  # the stanzas acknowledged last
         self.acknowledged_after: float | None = None  # seconds that the last acknowledgement took
@@ -119,6 +121,11 @@ class ManagedStream:
         if self.acknowledgements.acknowledged > (self._acknowledged_before or 0):
             return Headway.LED_ON
         return Headway.IN_VAIN if len(self.acknowledgements) else Headway.NONE
+
+    @property
+    def in_vain(self) -> int:
+        """Return on how many connections in a row, up to this one, something was sent and nothing acknowledged."""
+        return self._in_vain + 1 if self.headway is Headway.IN_VAIN else 0
 
     def sending(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
         """Record a batch that is being sent; return the bytes to write."""

@@ -169,7 +169,7 @@ class OutboundSession(ServerSession):
         if (broken := self._resuming) is not None:
             before = broken.acknowledgements.acknowledged
             broken.settle(resumed.h)
-            self._manage(broken.acknowledgements, broken.id, before)
+            self._manage(broken.acknowledgements, broken.id, before, broken.in_vain)
         self._settle(self.pair)
 
     def _resumption_refused(self, refused: ResumptionRefused) -> None:

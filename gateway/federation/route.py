@@ -633,6 +633,7 @@ class RemoteRoute:
             end.made,
             end.unacknowledged.get(self.pair, []),
             resuming=end.resuming,
+            in_vain=end.headway is Headway.IN_VAIN,
             blamed=end.blamed,
             waiting=self.outflow.take_all(),
             is_behind=self.outflow.is_diverted,

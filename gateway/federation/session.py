@@ -227,12 +227,16 @@ class ServerSession:
         managed = self._managed
         if managed is None or managed.id is None or ending.closed or _is_blamed(ending) or not self._users:
             return None
-        if managed.was_resumed and managed.headway is Headway.IN_VAIN:
-            return None  # it would break over the same stanza again, at once
         routes = {pair: user.take_back for pair, user in self._users.items()}
         facts = self.facts
         return BrokenStream(
-            facts.pair, managed.id, managed.acknowledgements, routes, role=facts.role, bidirectional=facts.bidirectional
+            facts.pair,
+            managed.id,
+            managed.acknowledgements,
+            routes,
+            role=facts.role,
+            bidirectional=facts.bidirectional,
+            in_vain=managed.in_vain,
         )
 
     def _tell_users(self, ending: Ending, *, resuming: bool) -> None:
@@ -267,6 +271,7 @@ class ServerSession:
         acknowledgements: Acknowledgements[AddressedStanza],
         resumed: str | None = None,
         acknowledged_before: int | None = None,
+        in_vain: int = 0,
     ) -> ManagedStream:
         """Start to count, or continue the counts of a stream that is resumed by its id."""
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
@@ -276,6 +281,7 @@ class ServerSession:
             self._tools.patience,
             lambda: self.connection.abort(silent),
             acknowledged_before,
+            in_vain,
         )
         if resumed is not None:
             self._managed.id, self._managed.counts = resumed, True

@@ -154,6 +154,7 @@ class KeptBacklog:
             pair, keeper, bounce=owner.bounce, remove=self._remove, is_over=lambda: self._stream > 0
         )
         self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # kept, of a stream that broke
+        self._broke_in_vain: Break | None = None  # that stream, if nothing sent on it was acknowledged
         self._doubtful_puts = 0  # of what was written without being kept
         self._adopting: set[int] = set()  # the ids of those on the open stream
         self._apart: dict[int, Waiting] | None = None  # adopted, by number, if something before them is sent after them
@@ -473,21 +474,23 @@ class KeptBacklog:
         unacknowledged: Sequence[AddressedStanza],
         *,
         resuming: bool,
+        in_vain: bool = False,
         blamed: AddressedStanza | None = None,
         waiting: Sequence[AddressedStanza] = (),
         is_behind: bool = False,
     ) -> Rest:
         """Note that the stream is gone; keep those of `unacknowledged` that are to be kept, and those `waiting`.
 
-        If it is `resuming`, a later call of `returned` says what has not arrived. `made` is None if the flight, which
-        others share, already knows. Those `waiting` in memory for room on the stream were accepted after everything
-        that was written to it; if what is kept `is_behind` them, before everything that was not.
+        If it is `resuming`, a later call of `returned` says what has not arrived; that is suspect if all of the stream
+        was `in_vain`. `made` is None if the flight, which others share, already knows. Those `waiting` in memory for
+        room on the stream were accepted after everything that was written to it; if what is kept `is_behind` them,
+        before everything that was not.
         """
         is_held = self.pair.target in self._keeper.held
         if is_behind and not self.is_empty and not is_held:
             self._precede(waiting)
             waiting = ()
-        first = self._end_stream(made, unacknowledged, resuming=resuming, blamed=blamed)
+        first = self._end_stream(made, unacknowledged, resuming=resuming, in_vain=in_vain, blamed=blamed)
         left = [
             each
             for each in waiting
@@ -508,6 +511,7 @@ class KeptBacklog:
         unacknowledged: Sequence[AddressedStanza],
         *,
         resuming: bool,
+        in_vain: bool,
         blamed: AddressedStanza | None,
     ) -> list[AddressedStanza]:
         """Forget the stream, and put what was written without being kept; return as `returned` does."""
@@ -535,12 +539,11 @@ class KeptBacklog:
             self.flight.broke(made, numbers=() if resuming else [each.number for each in in_flight])
             if fresh and not in_flight and not resuming:
                 self.flight.window = self.flight.window.broke(Break.OTHER, ())
-        guilty = [each for each in in_flight if each.number == self.flight.window.blamed]
+        self._broke_in_vain = made if resuming and in_vain else None
         if isinstance(blamed, Waiting) and blamed.backlog is self:
             self._set_aside(blamed.number)
-        elif guilty:
-            self._owner.bounce(guilty[0], not_taken(self.pair.target))
-            self._set_aside(guilty[0].number)
+        else:
+            self._look_for_the_blamed([(each, each.number) for each in in_flight])
         for _, run in groupby(fresh, key=lambda each: each[0]):
             run_ = list(run)
             self._put(run_[0][0], [stanza for _, stanza in run_], doubtful=True)
@@ -582,6 +585,12 @@ class KeptBacklog:
         arrived = [number for each, number in doubt if id(each) not in missing]
         self._keeper.counts["delivered"] += len(arrived)
         self._remove(arrived)
+        made, self._broke_in_vain = self._broke_in_vain, None
+        if made is not None:
+            lost = [(each, number) for each, number in doubt if id(each) in missing]
+            if lost:
+                self.flight.missed(self, made, sorted([number for _, number in lost]))
+                self._look_for_the_blamed(lost)
         if self._stream > 0:
             self._send()
         return first
@@ -935,6 +944,14 @@ class KeptBacklog:
         outbox = self._keeper.outbox
         if outbox is not None and numbers:
             outbox.remove(numbers).addCallbacks(lambda _: self._look_whether_empty(), ignore_failure)
+
+    def _look_for_the_blamed(self, suspects: Sequence[tuple[AddressedStanza, int]]) -> None:
+        """Bounce and set aside the stanza over which the other side has ended its streams, if it is known."""
+        blamed = self.flight.window.blamed
+        for stanza, number in suspects:
+            if number == blamed:
+                self._owner.bounce(stanza, not_taken(self.pair.target))
+                self._set_aside(number)
 
     def _set_aside(self, number: int) -> None:
         self._keeper.counts["set_aside"] += 1

@@ -118,12 +118,19 @@ class Flight:
         if numbers is None:
             numbers = sorted(owners)
         if numbers:
-            self.window = self.window.broke(made, numbers)
-            suspects = self.window.suspects
-            owners.update(self._suspects)
-            self._suspects = {each: owners[each] for each in suspects.numbers if each in owners} if suspects else {}
+            self._judge(made, numbers, owners)
         self.count = self.size = self.exposed = 0
         self._flyers.clear()
+
+    def missed(self, flyer: Flyer, made: Break, numbers: Sequence[int]) -> None:
+        """Record which stanzas of a pair a stream that is gone has not delivered, if that becomes known later."""
+        self._judge(made, numbers, dict.fromkeys(numbers, flyer))
+
+    def _judge(self, made: Break, numbers: Sequence[int], owners: dict[int, Flyer]) -> None:
+        self.window = self.window.broke(made, numbers)
+        suspects = self.window.suspects
+        owners.update(self._suspects)
+        self._suspects = {each: owners[each] for each in suspects.numbers if each in owners} if suspects else {}
 
     def _go_on(self) -> None:
         """Let those that waited for room send, each in its turn."""

@@ -52,6 +52,7 @@ async def test_f_b_3_a_stanza_that_every_stream_breaks_over_is_bounced_after_two
             assert was_resumed is is_resumed
             assert (await probe.element()).tag.endswith("message")
             probe.drop()
+        await managed(script)  # only this says that the second did not take the stanza either
         assert await component.expect_error(number) == "not-acceptable"
 
 

@@ -39,14 +39,18 @@ class ResumableHarness:
         self.attempts.append(Deferred(lambda attempt: attempt.errback(DeliveryFailed("cancelled"))))
         return self.attempts[-1]
 
-    def broken(self, *stanzas: Stanza, is_ours: bool = True, bidirectional: bool = False) -> BrokenStream:
+    def broken(
+        self, *stanzas: Stanza, is_ours: bool = True, bidirectional: bool = False, in_vain: int = 0
+    ) -> BrokenStream:
         """A stream on which these were sent, by the routes of two pairs."""
         acknowledgements: Acknowledgements[Stanza] = Acknowledgements()
         acknowledgements.handled(5)
         acknowledgements.add(stanzas, 1)
         routes = {PAIR: self.take_back, SECOND: self.take_back}
         role = Role.INITIATING if is_ours else Role.RECEIVING
-        return BrokenStream(PAIR, "mantua", acknowledgements, routes, role=role, bidirectional=bidirectional)
+        return BrokenStream(
+            PAIR, "mantua", acknowledgements, routes, role=role, bidirectional=bidirectional, in_vain=in_vain
+        )
 
     def breaks(self, broken: BrokenStream) -> None:
         self.streams.expect(broken)
@@ -106,6 +110,18 @@ def test_it_is_tried_several_times_with_pauses(harness: ResumableHarness) -> Non
     harness.fail()
     assert harness.log[-1] == "back 1"
     assert (len(harness.streams), harness.clock.getDelayedCalls()) == (0, [])
+
+
+@pytest.mark.parametrize(("in_vain", "seconds"), [(1, 0), (2, 0.5), (5, 4), (1000, 8)])
+def test_each_connection_that_led_to_nothing_makes_the_next_one_wait_longer(
+    harness: ResumableHarness, in_vain: int, seconds: float
+) -> None:
+    harness.breaks(harness.broken(message(1), in_vain=in_vain))
+    harness.clock.advance(seconds)
+    assert harness.log == [f"reopen at {seconds:g}"]
+    harness.fail()
+    harness.clock.advance(PAUSES[1])
+    assert harness.log[1:] == [f"reopen at {seconds + PAUSES[1]:g}"]
 
 
 def test_an_attempt_that_hangs_is_not_the_last(harness: ResumableHarness) -> None:

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, fail
 
 from gateway.federation.broken_streams import RESUME_SECONDS
 from gateway.federation.route import RouteTerms
+from gateway.federation.stream_end import Headway
 from gateway.notices.notices import StanzaBounced
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
@@ -85,6 +86,7 @@ class Careful(Stream):
 
     careful_for = 0
     is_full = False
+    leads_on = False
 
     def be_careful(self, count: int) -> None:
         self.careful_for = count
@@ -106,8 +108,15 @@ class Careful(Stream):
 
     def acknowledges(self, count: int) -> None:
         self.careful_for = max(0, self.careful_for - count)
+        self.leads_on = self.leads_on or count > 0
         super().acknowledges(count)
         self.look()
+
+    @property
+    def headway(self) -> Headway:
+        if self.leads_on:
+            return Headway.LED_ON
+        return Headway.IN_VAIN if self.written else Headway.NONE
 
     def look(self) -> None:
         """Let those go on that waited for room."""
@@ -193,16 +202,16 @@ class Story(KeptRouteHarness):
         if stream is None:
             return
         left = list(stream.written)
+        made = Break.THEIRS if self.chance.random() < 0.2 else Break.OTHER
         if not self.is_managed:
             self.unheard |= {str(each.id) for each in left[: self.handled]}
-            stream.ends(made=Break.THEIRS if self.chance.random() < 0.2 else Break.OTHER)
+            stream.ends(made=made)
         elif self.chance.random() < 0.6 and self.broken is None:
             self.broken, self.broke_at = (left, self.handled), self.clock.seconds()
-            stream.ends(unacknowledged={PAIR: left}, resuming=True)
+            stream.ends(unacknowledged={PAIR: left}, made=made, headway=stream.headway, resuming=True)
         else:
             self.unheard |= {str(each.id) for each in left[: self.handled]}
-            made = Break.THEIRS if self.chance.random() < 0.2 else Break.OTHER
-            stream.ends(unacknowledged={PAIR: left}, made=made)
+            stream.ends(unacknowledged={PAIR: left}, made=made, headway=stream.headway)
 
     def opens(self) -> None:
         """The attempt that is under way succeeds or fails, after the outcome of a broken stream is known."""

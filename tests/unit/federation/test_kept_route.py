@@ -17,6 +17,7 @@ from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import KeptStanza, OutboxLimits
 from gateway.outbox.window import Break
+from gateway.federation.stream_end import Headway
 from gateway.routing.disposition import Disposition
 from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.addresses import DomainPair
@@ -405,6 +406,42 @@ def test_a_stanza_over_which_three_streams_break_is_answered_and_set_aside(
     while harness.kept:
         stream.acknowledges(1)
     assert not [each for each in harness.log if "error" in each and each != f"we get error {poison} not-acceptable"]
+
+
+@pytest.mark.parametrize("poison", [1, 5])
+def test_so_is_one_over_which_a_stream_breaks_each_time_it_is_resumed(harness: KeptRouteHarness, poison: int) -> None:
+    harness.send(*messages(*range(1, 11)))
+    is_resumed = False
+    for _ in range(4):
+        stream = harness.opened(resumed=is_resumed)
+        headway = Headway.IN_VAIN
+        while all(each.id != str(poison) for each in stream.written):
+            stream.acknowledges(len(stream.written))
+            headway = Headway.LED_ON
+        stream.breaks(resuming=True, headway=headway)
+        assert stream.user is not None
+        stream.user.take_back(stream.written)
+        is_resumed = True
+        harness.clock.advance(0)
+    assert harness.log.count(f"we get error {poison} not-acceptable") == 1
+    stream = harness.opened(resumed=True)
+    while stream.written:
+        stream.acknowledges(len(stream.written))
+    assert harness.kept == 0
+    assert not [each for each in harness.log if "error" in each and each != f"we get error {poison} not-acceptable"]
+
+
+def test_what_a_resumed_stream_turns_out_to_have_delivered_is_suspected_of_nothing(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(*range(1, 5)))
+    for _ in range(5):
+        stream = harness.opened(resumed=True)
+        stream.breaks(resuming=True, headway=Headway.IN_VAIN)
+        assert stream.user is not None
+        stream.user.take_back([])
+        harness.send(*messages(*range(1, 5)))
+        harness.clock.advance(0)
+    assert not [each for each in harness.log if "error" in each]
+    assert harness.heard()[-1] == "write 1 2 3 4"
 
 
 def test_the_end_of_the_process_bounces_nothing_that_is_kept(harness: KeptRouteHarness) -> None:

@@ -290,6 +290,35 @@ def test_a_refusal_may_still_say_what_was_handled(harness: ManagedHarness) -> No
     assert harness.heard == ["may send"]
 
 
+def test_what_was_handled_on_a_resumed_stream_is_not_sent_again_though_we_heard_of_none(
+    harness: ManagedHarness,
+) -> None:
+    session, line = resuming(harness)
+    line.happens(StreamResumed(h=2))
+    harness.uses(session)
+    session.send([message(3), message(4)])
+    line.lost("cut")
+    assert harness.heard[-1] == "ended resuming"
+    assert harness.left is not None
+    _, line = harness.ours(replace(OURS, management=Management.RESUMING), harness.left)
+    line.happens(StreamResumed(h=4))
+    assert harness.heard[-2:] == ["ended resuming", "may send"]
+
+
+def test_connections_that_led_to_nothing_are_counted_until_one_leads_on(harness: ManagedHarness) -> None:
+    counts = []
+    session, line = resuming(harness)
+    for h in (0, 0, 1):
+        assert harness.left is not None
+        counts.append(harness.left.in_vain)
+        line.happens(StreamResumed(h=h))
+        harness.uses(session)
+        session.send([message(1), message(2)][h:])
+        line.lost("cut")
+        session, line = harness.ours(replace(OURS, management=Management.RESUMING), harness.left)
+    assert [*counts, harness.left.in_vain] == [1, 2, 3, 0]
+
+
 # Streams of the other side.
 
 
