@@ -154,7 +154,7 @@ class KeptBacklog:
             pair, keeper, bounce=owner.bounce, remove=self._remove, is_over=lambda: self._stream > 0
         )
         self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # kept, of a stream that broke
-        self._broke_in_vain: Break | None = None  # that stream, if nothing sent on it was acknowledged
+        self._doubt_made: Break | None = None  # by whom, if what has not arrived is suspect
         self._doubtful_puts = 0  # of what was written without being kept
         self._adopting: set[int] = set()  # the ids of those on the open stream
         self._apart: dict[int, Waiting] | None = None  # adopted, by number, if something before them is sent after them
@@ -481,8 +481,8 @@ class KeptBacklog:
     ) -> Rest:
         """Note that the stream is gone; keep those of `unacknowledged` that are to be kept, and those `waiting`.
 
-        If it is `resuming`, a later call of `returned` says what has not arrived; that is suspect if all of the stream
-        was `in_vain`. `made` is None if the flight, which others share, already knows. Those `waiting` in memory for
+        If it is `resuming`, a later call of `returned` says what has not arrived; that is suspect if nothing sent on
+        the stream was acknowledged (`in_vain`), or something is suspect already. `made` is None if the flight, which others share, already knows. Those `waiting` in memory for
         room on the stream were accepted after everything that was written to it; if what is kept `is_behind` them,
         before everything that was not.
         """
@@ -539,7 +539,7 @@ class KeptBacklog:
             self.flight.broke(made, numbers=() if resuming else [each.number for each in in_flight])
             if fresh and not in_flight and not resuming:
                 self.flight.window = self.flight.window.broke(Break.OTHER, ())
-        self._broke_in_vain = made if resuming and in_vain else None
+        self._doubt_made = made if resuming and (in_vain or self.flight.window.suspects is not None) else None
         if isinstance(blamed, Waiting) and blamed.backlog is self:
             self._set_aside(blamed.number)
         else:
@@ -585,7 +585,7 @@ class KeptBacklog:
         arrived = [number for each, number in doubt if id(each) not in missing]
         self._keeper.counts["delivered"] += len(arrived)
         self._remove(arrived)
-        made, self._broke_in_vain = self._broke_in_vain, None
+        made, self._doubt_made = self._doubt_made, None
         if made is not None:
             lost = [(each, number) for each, number in doubt if id(each) in missing]
             if lost:
