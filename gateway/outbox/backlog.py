@@ -363,7 +363,8 @@ class KeptBacklog:
             run.adopting.difference_update(id(each) for each in stanzas)
             self._doubt_kept((), ())
         elif isinstance(error, OutboxUnavailable) and self._keeps_nothing:
-            if self._followers:  # they stay where they were, between those that came before and after them
+            # They stay where they were, between those that came before and after them: on an open stream, these follow.
+            if self._followers or self._stream > 0:
                 self._followers.insert(stanzas, run.job, since=self._now, barrier=self._newest)
                 self._watch_followers()
             else:
@@ -515,6 +516,7 @@ class KeptBacklog:
         blamed: AddressedStanza | None,
     ) -> list[AddressedStanza]:
         """Forget the stream, and put what was written without being kept; return as `returned` does."""
+        fresh = self._fresh(unacknowledged)
         self._stream = 0
         self._stop_timer()
         self._spilled = None
@@ -528,10 +530,6 @@ class KeptBacklog:
         self._ahead.note(ReadEvent.END)
         if self.settlement is not None:
             self._keeper.counts["maybe_twice"] += self.settlement.broke() if not resuming else 0
-        fresh: list[tuple[Keep, AddressedStanza]] = []
-        if self._keeper.takes and self._owner.keep_terms.level != "no":
-            plain = [each for each in unacknowledged if type(each) is not Waiting and id(each) not in self._adopting]
-            fresh = [(keep, each) for each in plain if (keep := keeping(each)) is not Keep.NO]
         self._adopting = set()
         is_unknown = [*apart.values(), *in_flight] if resuming else []
         self._in_doubt = [*(self._in_doubt or ()), *((each, each.number) for each in is_unknown)]
@@ -544,10 +542,25 @@ class KeptBacklog:
             self._set_aside(blamed.number)
         else:
             self._look_for_the_blamed([(each, each.number) for each in in_flight])
-        for _, run in groupby(fresh, key=lambda each: each[0]):
-            run_ = list(run)
-            self._put(run_[0][0], [stanza for _, stanza in run_], doubtful=True)
+        for keep, run in groupby(fresh, key=keeping):
+            self._put(keep, [*run], doubtful=True)
         return [] if resuming else self.returned(unacknowledged)
+
+    def _fresh(self, unacknowledged: Sequence[AddressedStanza]) -> list[AddressedStanza]:
+        """Return the stanzas to be kept now, because the stream breaks, and they were written without being kept.
+
+        What was kept after they were written is on the disk already; so where there is any, because the disk had failed
+        them, they stay in memory and have their place before that.
+        """
+        if not self._keeper.takes or self._owner.keep_terms.level == "no":
+            return []
+        is_all_sent = self.head is None and self._puts.is_complete if self._stream > 0 else self._keeps_nothing
+        if not is_all_sent:
+            return []
+        own = [place for place, each in enumerate(unacknowledged) if self._is_own(each)]
+        behind = unacknowledged[own[-1] + 1 :] if own else unacknowledged
+        plain = [each for each in behind if type(each) is not Waiting and id(each) not in self._adopting]
+        return [each for each in plain if keeping(each) is not Keep.NO]
 
     def returned(self, unacknowledged: Sequence[AddressedStanza]) -> list[AddressedStanza]:
         """Take the stanzas of a broken stream that have not arrived, in the order in which they were written.
