@@ -5,10 +5,10 @@ other side resumes or refuses, or never. Then the rest is returned to its routes
 newer. Senders to that domain wait until then, so nothing is overtaken.
 
 We resume the streams that we opened, in several attempts: at once if stanzas are known to wait, else when somebody
-wants to send; and again as soon as the other side opens a stream to us. A stream that breaks again and again with nothing
-acknowledged is resumed as well, because its acknowledgements may be what was lost; but each time a little later, because
-the other side may be failing over a stanza. The other side resumes its own streams, or begins new ones instead. All of
-this happens within RESUME_SECONDS.
+wants to send; and again as soon as the other side opens a stream to us. A stream that breaks again and again with
+nothing acknowledged is resumed as well, because its acknowledgements may be what was lost; but each time a little
+later, because the other side may be failing over a stanza. The other side resumes its own streams, or begins new ones
+instead. All of this happens within RESUME_SECONDS.
 """
 
 from __future__ import annotations

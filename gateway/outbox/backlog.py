@@ -483,9 +483,9 @@ class KeptBacklog:
         """Note that the stream is gone; keep those of `unacknowledged` that are to be kept, and those `waiting`.
 
         If it is `resuming`, a later call of `returned` says what has not arrived; that is suspect if nothing sent on
-        the stream was acknowledged (`in_vain`), or something is suspect already. `made` is None if the flight, which others share, already knows. Those `waiting` in memory for
-        room on the stream were accepted after everything that was written to it; if what is kept `is_behind` them,
-        before everything that was not.
+        the stream was acknowledged (`in_vain`), or something is suspect already. `made` is None if the flight, which
+        others share, already knows. Those `waiting` in memory for room on the stream were accepted after everything
+        that was written to it; if what is kept `is_behind` them, before everything that was not.
         """
         is_held = self.pair.target in self._keeper.held
         if is_behind and not self.is_empty and not is_held:

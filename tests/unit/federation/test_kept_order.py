@@ -386,9 +386,7 @@ def test_each_stanza_has_one_end_and_none_overtakes_another(terms: RouteTerms, f
 
 @LEVELS
 @SEEDS
-def test_each_stanza_has_one_end_and_none_overtakes_another_while_the_disk_fails(
-    terms: RouteTerms, first: int
-) -> None:
+def test_each_stanza_has_one_end_and_none_overtakes_another_while_the_disk_fails(terms: RouteTerms, first: int) -> None:
     for seed in range(first, first + SHORT):
         assert told(seed, terms, may_fail=True).overtaken == [], seed
 

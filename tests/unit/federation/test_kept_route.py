@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, UNWILLING
 from gateway.federation.route import RemoteRoute, RouteTerms
+from gateway.federation.stream_end import Headway
 from gateway.outbox.backlog_owner import KeepTerms
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
@@ -17,7 +18,6 @@ from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import KeptStanza, OutboxLimits
 from gateway.outbox.window import Break
-from gateway.federation.stream_end import Headway
 from gateway.routing.disposition import Disposition
 from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.addresses import DomainPair
