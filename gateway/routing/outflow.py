@@ -21,7 +21,7 @@ All outflows of a process share one QueueSpace.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -175,10 +175,6 @@ class Outflow:
     def __len__(self) -> int:
         """Return how many stanzas wait."""
         return len(self._queue)
-
-    def __iter__(self) -> Iterator[AddressedStanza]:
-        """Iterate over the waiting stanzas, oldest first."""
-        return iter(self._queue)
 
     # -- stanzas -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ refused stanza ends alone or takes the stream with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, TypeGuard
 
@@ -30,11 +30,6 @@ class DomainRule:
     with_subdomains: bool = False  # for a component, which also speaks for its subdomains
     terms: Terms | None = None
 
-    @property
-    def is_relayed(self) -> bool:
-        """Return whether a server behind us owns the domain."""
-        return self.terms is not None
-
 
 class Domains:
     """The domains that we answer for."""
@@ -45,9 +40,6 @@ class Domains:
     def replace(self, rules: Mapping[Domain, DomainRule]) -> None:
         """Answer for these domains from now on."""
         self._rules = dict(rules)
-
-    def __iter__(self) -> Iterator[Domain]:
-        return iter(self._rules)
 
     def owner(self, domain: Domain) -> Domain | None:
         """Return the domain of ours that this is, or is a subdomain of, where subdomains

@@ -12,6 +12,7 @@ from gateway.filters.interfaces import FilterFunction, IFilter, Opinion
 from gateway.filters.lists import read_entry
 from gateway.filters.rules import Act, Decision
 from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import ConfigError
 from gateway.xmpp.stanzas import Stanza
 from tests.support.border import BorderHarness
 
@@ -191,6 +192,31 @@ def test_other_pairs_do_not_wait() -> None:
     assert border.heard() == ["message - 2 to room@ours.test"]
 
 
+def test_a_stanza_may_wait_for_one_answer_after_another() -> None:
+    answer: Deferred[bool] = Deferred()
+    border = BorderHarness(rule("stranger = true", f"{__name__}.Asks"), contacts=lambda ours, theirs: answer)
+    border.push(PLAIN.format("1"), PLAIN.format("none").replace("eve@", "bob@"))
+    answer.callback(False)
+    assert border.heard() == []
+    Asks.waiting[0].callback(PASS)
+    assert border.heard() == ["message - 1 to room@ours.test", "message - none to room@ours.test"]
+
+
+@implementer(IFilter)
+class Broken:
+    """A filter that cannot be made."""
+
+    def __init__(self) -> None:
+        raise ValueError("of an operator's code")
+
+    def plan(self, pair: DomainPair) -> FilterFunction | None: ...
+
+
+def test_a_filter_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"filter.a rule.options.*Broken cannot be created: ValueError: of an oper"):
+        BorderHarness(rule("", f"{__name__}.Broken"))
+
+
 @pytest.mark.parametrize(("on_timeout", "passes"), [("pass", True), ("bounce", False)])
 def test_a_filter_that_does_not_answer_or_fails_is_not_waited_for(on_timeout: str, passes: bool) -> None:
     border = BorderHarness(ASK + f'on_timeout = "{on_timeout}"')
@@ -245,6 +271,7 @@ def test_only_so_many_stanzas_wait_behind_one() -> None:
         (rule("listed = 'bad'", "drop"), True),
         (rule("from = 'list:bad'", "drop"), True),
         (rule("from = 'evil.test', kind = 'message'", "drop"), False),
+        (rule("from = 'evil.test', larger_than = 1", "drop"), False),
         (rule("from = 'evil.test', to = 'ours.test'", "drop"), False),
         (rule("from = 'evil.test'", "hold"), False),
         (rule("direction = 'out', from = 'evil.test'", "drop"), False),

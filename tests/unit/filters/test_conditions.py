@@ -109,6 +109,25 @@ def test_a_list_may_name_people_and_domains_by_their_digest() -> None:
         assert holds("listed = 'bad'", f"<message {FROM_TO}/>", lists={"bad": [digest.upper()]})
 
 
+@pytest.mark.parametrize(
+    ("listed", "never", "expected"),
+    [
+        (["eve@evil.test"], [], True),
+        (["eve@evil.test"], ["bob@evil.test"], True),
+        (["eve@evil.test", "bob@evil.test"], ["eve@evil.test"], False),
+    ],
+)
+def test_somebody_is_listed_unless_never(listed: list[str], never: list[str], expected: bool) -> None:
+    assert holds("listed = 'bad'", f"<message {FROM_TO}/>", lists={"bad": listed}, never=never) is expected
+
+
+def test_one_of_several_lists_is_enough() -> None:
+    lists = {"a": ["bob@evil.test"], "b": ["eve@evil.test"], "c": []}
+    assert holds("listed = ['a', 'b', 'c']", f"<message {FROM_TO}/>", lists=lists)
+    assert holds("from = ['ann@evil.test', 'list:b']", f"<message {FROM_TO}/>", lists=lists)
+    assert not holds("listed = ['a', 'c']", f"<message {FROM_TO}/>", lists=lists)
+
+
 # -- strangers ---------------------------------------------------------------------------------------------------------
 
 STRANGER = '[[filter]]\nname = "a"\nwhen = { direction = "in", stranger = true }\nthen = "drop"'
@@ -127,6 +146,23 @@ def test_somebody_to_whom_we_have_written_is_no_stranger_for_30_days() -> None:
     border.clock.advance(1)
     border.push(IN)
     assert border.heard() == []
+
+
+@pytest.mark.parametrize("contacts", [None, lambda ours, theirs: ours.local == "hall"])
+def test_outwards_a_stranger_is_somebody_to_whom_ours_has_not_written(contacts: Any) -> None:
+    text = '[[filter]]\nname = "a"\nwhen = { direction = "out", stranger = true }\nthen = "drop"'
+    border = BorderHarness(text, contacts=contacts)
+    border.push(OUT)
+    assert border.heard() == []
+    border.push(OUT.replace("room@", "hall@"))
+    assert bool(border.heard()) is (contacts is not None)
+    border.push(OUT.replace("<message", "<message type='chat'"))
+    assert border.heard() == []  # what was dropped was not written
+    border.rule(text.replace("drop", "pass"))
+    border.push(OUT)
+    border.rule(text)
+    border.push(OUT)
+    assert len(border.heard()) == 2
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,22 @@ def test_only_the_service_itself_is_listened_to(sender: str) -> None:
     assert service.entries() == {"evil.test"}
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "<iq type='set' id='1' {}/>",
+        "<message {}><body>hello</body></message>",
+        "<message {}><event xmlns='http://jabber.org/protocol/pubsub#event'/></message>",
+    ],
+)
+def test_what_is_no_update_is_for_others(sent: str) -> None:
+    service = Service()
+    service.load("evil.test")
+    taken = service.subscription.take(stanza(sent.format("from='rtbl.test' to='ours.test/lists'")))
+    assert taken is ("event" in sent)
+    assert service.entries() == {"evil.test"}
+
+
 def test_another_node_of_the_service_changes_nothing() -> None:
     service = Service()
     service.load("evil.test")
