@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
@@ -58,6 +58,13 @@ def rsa_root() -> Authority:
 def forged() -> Issued:
     """A certificate in the name of our authority, signed by a key that is not its own."""
     return Authority.create("Test CA", moment=NOW).issue("example.test")
+
+
+class TooLong:
+    """A key that nobody has; its public half is enough for a certificate."""
+
+    def public_key(self) -> rsa.RSAPublicKey:
+        return rsa.RSAPublicNumbers(65537, 2**8199 + 1).public_key()
 
 
 def with_weak_intermediate() -> Issued:
@@ -120,6 +127,20 @@ CASES = [
         lambda: self_signed("example.test", moment=NOW),
         Reason.SELF_SIGNED,
         "the certificate is self-signed, and not among those that we trust",
+    ),
+    Case(
+        "a key that is slow to verify with",
+        lambda: authority().issue("example.test", key=TooLong()),  # type: ignore[arg-type]
+        Reason.UNACCEPTABLE,
+        "the certificate has an RSA key of 8200 bits, more than 8192",
+    ),
+    Case(
+        "more names than can be compared with the limits of the authority",
+        lambda: limited(permitted=[HOSTS(f"h{number}.test") for number in range(400)]).issue(
+            *(f"h{number}.test" for number in range(300))
+        ),
+        Reason.UNACCEPTABLE,
+        "has 300 names, too many for the 400 limits of its authority",
     ),
     Case("forged", forged, Reason.BAD_SIGNATURE, "the signature of 'Test CA' on the certificate is wrong"),
     Case(

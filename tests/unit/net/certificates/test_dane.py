@@ -81,6 +81,7 @@ SETS: list[tuple[str, list[str], str | bool | None]] = [
     ("island", ["2 0 1 authority"], False),
     # 1 and 0: one of our authorities as well
     ("good", ["1 1 1"], "1 1 1"),
+    ("good", ["1 1 1 other"], False),
     ("island", ["1 1 1"], False),
     ("misnamed", ["1 1 1"], False),
     ("good", ["0 0 1 authority"], "0 0 1"),

@@ -86,12 +86,17 @@ def test_which_documents_prove_the_certificate(data: bytes, proved: bool) -> Non
         b'{"fingerprints": {}, "expires": 60}',
         b'{"url": "http://host.test/posh.json", "expires": 60}',
         b'{"url": "https://", "expires": 60}',
+        b'{"url": "https://[::1/posh.json", "expires": 60}',
         b'{"url": 7, "expires": 60}',
     ],
 )
 def test_what_proves_nothing(data: bytes) -> None:
     with pytest.raises(UnusableDocument):
         read_posh(data)
+
+
+def test_without_a_certificate_a_document_says_nothing() -> None:
+    assert judge_by_posh(DOMAIN, (), read_posh(document({"sha-256": sha256(SHOWN)})), URL) is None
 
 
 def test_a_document_may_lead_to_another_and_holds_a_day_at_most() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -22,6 +23,11 @@ HOUR = timedelta(hours=1)
 LEAF = authority().issue("far.test")
 PROMISING = authority().issue("far.test", extensions=[x509.TLSFeature([x509.TLSFeatureType.status_request])])
 RESPONDER = authority().issue("ocsp.test", purposes=[ExtendedKeyUsageOID.OCSP_SIGNING])
+ED25519 = authority().issue(
+    "ocsp.test", purposes=[ExtendedKeyUsageOID.OCSP_SIGNING], key=ed25519.Ed25519PrivateKey.generate()
+)
+# In the name of our authority, but with a key that is not its own.
+FORGED = Authority.create("Test CA", moment=NOW).issue("ocsp.test", purposes=[ExtendedKeyUsageOID.OCSP_SIGNING])
 NOT_RESPONDER = authority().issue("ocsp.test")
 OTHER = Authority.create("Another CA", moment=NOW)
 RSA = Authority.create("RSA CA", moment=NOW, key=rsa_key(2048))
@@ -54,7 +60,8 @@ def answer(
     if by is not None:
         builder = builder.certificates([by.certificate])
     key: Any = signer.key
-    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else SHA256()
+    return builder.sign(key, digest).public_bytes(Encoding.DER)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,9 @@ def answer(
         (answer(by=NOT_RESPONDER), Staple.USELESS),
         (answer(by=OTHER.issue("ocsp.test", purposes=[ExtendedKeyUsageOID.OCSP_SIGNING])), Staple.USELESS),
         (answer(by=OTHER.issued), Staple.USELESS),
+        (answer(by=FORGED), Staple.USELESS),
+        (answer(by=ED25519), Staple.GOOD),
+        (answer(by=ED25519)[:-400], Staple.USELESS),
         (answer(PROMISING), Staple.USELESS),  # about another certificate
         (answer(since=HOUR, until=2 * HOUR), Staple.USELESS),
         (answer(since=-2 * HOUR, until=-HOUR), Staple.USELESS),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from gateway.net.dns.validation import about_dnssec, why_not_validating
 from tests.support.dns import NameServer
 from tests.support.reactor import run_in_reactor, running_reactor
 
+PATIENCE = 30
 ROOT = {"": {"NS": ["a.root.test"]}}
 SIGNED_ROOT = {"": {"NS": ["a.root.test"], "SECURE": True}}
 
@@ -42,6 +45,24 @@ def ask(records: dict[str, Any], question: Callable[[Nameserver], Any]) -> Any:
 )
 def test_a_nameserver_that_proves_the_root_checks_signatures(records: dict[str, Any], problem: str | None) -> None:
     assert ask(records, lambda server: why_not_validating(server, 0.2)) == problem
+
+
+@pytest.mark.parametrize("answer", [b"", bytes(11), bytes(4) + b"\0\1" + bytes(6) + b"\xc0\x0c"])
+def test_what_is_not_dns_is_told(answer: bytes) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, ThreadPoolExecutor(1) as others:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE)
+        asked = others.submit(why_not_validating, server.getsockname(), PATIENCE)
+        server.sendto(answer, server.recvfrom(4096)[1])
+        assert asked.result() == "answers with something that is not DNS"
+
+
+def test_a_machine_without_a_nameserver_is_told() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = nobody.getsockname()
+    ((_, told),) = about_dnssec([address], Validating.AUTO)
+    assert told == "cannot be asked (Connection refused): no DANE"
 
 
 def test_a_nameserver_that_is_not_believed_is_not_asked() -> None:
