@@ -34,9 +34,10 @@ def ask(state: Path, command: str, *, patience: float = PATIENCE, **request: str
         raise NotDone(f"the service is running but did not answer within {patience:.0f} s") from error
     except OSError as error:
         raise NotRunning(f"the service is not running: nobody answers in its state folder {state}") from error
-    if not answer:
-        raise NotDone("the service closed the connection without an answer: it may be stopping")
-    told = json.loads(answer)
+    try:
+        told = json.loads(answer)
+    except ValueError:  # it is empty, or a part of one
+        raise NotDone("the service closed the connection without a whole answer: it may be stopping") from None
     if not told["ok"]:
         raise NotDone(told["problem"])
     return told["result"]
