@@ -97,6 +97,12 @@ def test_one_domain_of_ours_does_not_hide_that_another_one_is_refused(watched: W
     assert not watched.is_failing()
 
 
+@pytest.mark.parametrize("verdict", [Verdict.SAID_NOTHING, Verdict.QUESTIONS_ANSWERED])
+def test_what_asked_for_nothing_is_no_news_of_a_domain(watched: Watched, verdict: Verdict) -> None:
+    watched.stream(verdict, Direction.IN)
+    assert watched.fates.of("far.test") is None
+
+
 def test_a_stranger_under_a_known_name_does_not_make_it_fail(watched: Watched) -> None:
     watched.stream(direction=Direction.IN)
     watched.stream(Verdict.NOT_TRUSTED, Direction.IN)

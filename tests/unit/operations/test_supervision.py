@@ -100,6 +100,16 @@ def test_without_a_supervisor_nothing_is_done() -> None:
     assert clock.getDelayedCalls() == []
 
 
+def test_a_watchdog_with_a_time_that_is_none_hears_nothing(supervisor: Supervisor, tmp_path: Path) -> None:
+    clock = Clock()
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "soon"}
+    service = Supervised(environment, lambda: [], clock)
+    service.startService()
+    service.stopService()
+    clock.advance(0)
+    assert supervisor.heard() == ["STOPPING=1"]  # and not that it is ready, since it has stopped before
+
+
 def test_a_supervisor_that_is_gone_does_not_matter(tmp_path: Path) -> None:
     service = Supervised({"NOTIFY_SOCKET": str(tmp_path / "nobody")}, lambda: [], Clock())
     service.reloaded("well")

@@ -120,6 +120,25 @@ def test_a_disk_that_is_nearly_full_is_a_trouble(
 def test_a_state_folder_that_is_gone_is_a_trouble(tmp_path: Path) -> None:
     [trouble] = findings.disk(tmp_path / "away")
     assert "cannot be read" in trouble.sentence
+    assert findings.disk_figures(tmp_path / "away") is None
+
+
+def test_a_state_folder_that_cannot_be_written_is_a_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings.os, "access", lambda path, mode: False)  # root may write everywhere
+    [trouble] = findings.disk(tmp_path)
+    assert trouble.sentence == f"the state folder {tmp_path} cannot be written"
+
+
+def test_what_does_not_work_is_told_with_its_remedy() -> None:
+    broken = SimpleNamespace(fault=SimpleNamespace(word="io", sentence="the disk fails", remedy="replace it"))
+    found = [*findings.accounts(broken), *findings.nameservers("timeout"), *findings.refused_reload("line 3: wrong")]
+    assert [(each.kind, each.sentence.partition(": ")[2] or each.sentence) for each in found] == [
+        (TroubleKind.STORAGE, "the disk fails"),
+        (TroubleKind.DNS, "timeout"),
+        (TroubleKind.RELOAD, "line 3: wrong"),
+    ]
+    assert all(each.remedy for each in found)
+    assert [*findings.accounts(object()), *findings.nameservers(""), *findings.refused_reload("")] == []
 
 
 def test_a_list_that_is_not_current_is_a_trouble() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,13 @@ def test_nothing_is_written_when_nothing_is_new(tmp_path: Path) -> None:
     assert not (tmp_path / FILE).exists()
 
 
-@pytest.mark.parametrize("content", ["", "nonsense", "[]", '{"domains": [{"domain": "a", "keys": [{"key": 1}]}]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "nonsense", "[]", '{"domains": [{"domain": "a", "keys": [{"key": 1}]}]}'),
+        '{"domains": [{"domain": "a", "keys": []}]}',
+    ],
+)
 def test_a_file_that_cannot_be_read_is_put_aside(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
     said: list[Notice] = []
@@ -137,3 +144,38 @@ def test_a_file_that_cannot_be_read_is_put_aside(tmp_path: Path, content: str) -
     remembering.saw("aa")
     file.stopService()
     assert json.loads((tmp_path / FILE).read_text())["domains"][0]["domain"] == "far.test"
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
+    said: list[Notice] = []
+    kept(tmp_path, said)
+    assert "is a named pipe" in said[0].sentence
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_file_that_cannot_be_written_is_told_and_tried_again(tmp_path: Path) -> None:
+    said: list[Notice] = []
+    folder = tmp_path / "state"
+    folder.mkdir()
+    remembering, _, clock = kept(folder, said)
+    folder.rmdir()
+    folder.touch()
+    remembering.saw("aa")
+    clock.advance(SAVE_SECONDS)
+    assert said[0].sentence.startswith(f"cannot write {folder / FILE}: ")
+    folder.unlink()
+    clock.advance(SAVE_SECONDS)
+    assert (folder / FILE).exists()
+    assert len(said) == 1
+
+
+def test_a_folder_that_is_gone_keeps_nothing_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    (tmp_path / FILE).write_text("nonsense")
+    monkeypatch.setattr(Path, "replace", refuse)
+    said: list[Notice] = []
+    kept(tmp_path, said)
+    assert f"{tmp_path / FILE} cannot be put aside, either: Read-only file system" in said[0].sentence

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from gateway.run.assembly.state import SECRET_BYTES, secret
+from gateway.run.assembly.state import SECRET_BYTES, prepare_state, secret
 from gateway.xmpp.errors import ConfigError
 
 
@@ -31,6 +33,13 @@ def test_a_secret_that_is_too_short_is_not_used(tmp_path: Path, content: bytes) 
     (tmp_path / "some.secret").write_bytes(content)
     with pytest.raises(ConfigError, match=f"some.secret: it has {len(content)} bytes.*remove it"):
         secret(tmp_path / "some.secret")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    shared: Any = SimpleNamespace(settings=SimpleNamespace(gateway=SimpleNamespace(state=tmp_path / "state")))
+    with pytest.raises(ConfigError, match=r"gateway.state: cannot make the folder .*state: File exists"):
+        prepare_state(shared)
 
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
