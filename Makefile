@@ -64,8 +64,8 @@ soak: $(TESTED) peers
 	H33_STREAMS=$(STREAMS) $(BIN)/python -m pytest tests/hardening/test_h_33_on_the_wire.py
 	$(BIN)/python -m tests.load --streams $(STREAMS)
 
-# Processes that the tests start are measured too, those that are killed excepted; some run as another user, who must be
-# able to write here. A test that fails does not keep the report from being made.
+# Processes that the tests start are measured too, those that others kill excepted (tests/support/measured.py). Some run
+# as another user, who must be able to write here. A test that fails does not keep the report from being made.
 coverage: $(TESTED) peers
 	rm -rf build/coverage
 	mkdir -p build/coverage
