@@ -193,9 +193,13 @@ class Border:
         first = plan.first_step(stanza)
         if first is not None:
             return self._look_at(plan, stanza, first)
+        self._note(plan, stanza)
+        return True
+
+    def _note(self, plan: Plan, stanza: AddressedStanza) -> None:
+        """Remember to whom one of ours writes, if that matters; what was dropped or held was not written."""
         if plan.is_noted:
             self.acquaintances.note(stanza, self._time_of_day())
-        return True
 
     def _look_at(self, plan: Plan, stanza: AddressedStanza, first: int) -> bool:
         steps = self._decide(plan, stanza, first)
@@ -295,16 +299,16 @@ class Border:
         self._tell(rule, decision, lawful(decision.act, seen.stanza, plan.direction), seen.stanza)
 
     def _carry_out(self, plan: Plan, stanza: AddressedStanza, rule: FilterRule | None, decision: Decision) -> bool:
-        """Do what was decided; return whether the stanza passes. Only what passes makes an acquaintance."""
-        act = Act.PASS
-        if rule is not None:
-            act = lawful(decision.act, stanza, plan.direction)
-            if act is Act.HOLD and not self._withholding.withhold(plan.pair, stanza, rule.name):
-                act = Act.BOUNCE
-            self._tell(rule, decision, act, stanza)
+        """Do what was decided; return whether the stanza passes."""
+        if rule is None:
+            self._note(plan, stanza)
+            return True
+        act = lawful(decision.act, stanza, plan.direction)
+        if act is Act.HOLD and not self._withholding.withhold(plan.pair, stanza, rule.name):
+            act = Act.BOUNCE
+        self._tell(rule, decision, act, stanza)
         if act is Act.PASS:
-            if plan.is_noted:
-                self.acquaintances.note(stanza, self._time_of_day())
+            self._note(plan, stanza)
             return True
         if act is Act.BOUNCE:
             self._router.bounce(stanza, _refusal(decision))
