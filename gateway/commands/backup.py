@@ -1,4 +1,4 @@
-"""`xmpp-gateway backup FILE`: write everything that the gateway remembers to one file, also while the service runs.
+"""`xmpp-gateway backup FILE`: write everything that the gateway remembers to one file, even while the service runs.
 
 The file is a gzipped tar archive, readable by its owner alone, because it holds secrets:
 

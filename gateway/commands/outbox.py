@@ -1,4 +1,4 @@
-"""`xmpp-gateway outbox import DIR`: have the service send what another gateway has kept, which will not come back.
+"""`xmpp-gateway outbox import DIR`: have the service send what a gateway that will not come back has kept.
 
 It is for the files of a node or an earlier gateway whose machine is lost; with `[outbox] url = "postgresql://..."` the
 nodes do it themselves. The other gateway must not run: both would send the same stanzas.

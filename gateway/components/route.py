@@ -5,19 +5,10 @@ While no component is attached, stanzas to be kept wait in the outbox, and sende
 §8.2.3). When it is attached again, kept stanzas are sent before new ones, and settled by a ping behind them (XEP-0199)
 or, if the component answers none, by time.
 
-A second connection that knows the secret is not simply refused, because a component whose old connection is half dead
-would be locked out. Nor does it simply win, because two would replace each other in turn. Instead the old connection is
-asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets `conflict`
-(RFC 6120 §4.9.3.3); otherwise the old one is closed with `conflict`, and the new one is attached. That happens only
-once, because two live components that answer no pings would otherwise take turns. After a takeover silence counts
-against nobody for an hour, which starts again with each attempt; if the connection is dead, the system ends it long
-before that.
-
-A component may have several connections (`[domains."..."] connections`), which all speak for the domain. One more than
-that is treated like a second one where only one is allowed: each of the others is asked for a sign of life, and the
-first that gives none is replaced. `slots` decides which connection gets a stanza. When one goes, the others take over
-what waited for it in memory, and what was kept, written to it and not settled; requests that it had not answered are
-answered with an error.
+A component may have several connections (`[domains."..."] connections`), which all speak for the domain. `slots`
+decides which of them gets a stanza, and `conflict` whether one more than may be attached replaces another. When one
+goes, the others take over what waited for it in memory, and what was kept, written to it and not settled; requests that
+it had not answered are answered with an error.
 
 A component that reads slowly slows down those who send to it. One that reads nothing is cut off: the waiting stanzas
 are answered with an error, and a notice names what was written and may not have been read. It was certainly read if the
@@ -29,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from gateway.components.conflict import ConnectionConflict
 from gateway.components.slots import Attachable, ComponentSlots, Slot
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import (
@@ -61,8 +53,6 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamError
 from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
 
-SIGN_OF_LIFE_SECONDS = 5.0
-SETTLED_SECONDS = 3600.0
 _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much is already waiting there")
 
 
@@ -99,9 +89,7 @@ class ComponentRoute:
         self._publish = publish
         self._silence_seconds = silence_seconds
         self.watcher: Callable[[ComponentRoute], None] | None = None  # told when it is attached here, or no longer
-        self._candidate: Attachable | None = None
-        self._silent: list[Slot] = []  # those that were asked for a sign of life, and have given none
-        self._waiting_for_life: IDelayedCall | None = None
+        self._conflict = ConnectionConflict(self._slots, clock, self._replace, self._tell)
         self._ended_by: StreamError | None = None  # then nobody is attached any longer
         self._keep_rules = keep
         self._greeting = greeting
@@ -365,14 +353,8 @@ class ComponentRoute:
                 each.replaced()
         elif (slot := self._slots.vacant) is not None:
             self._take(slot, session)
-        elif self._candidate is not None:
-            session.refuse()
         else:
-            self._candidate = session
-            self._silent = [*self._slots]
-            for each in self._slots.sessions:
-                each.ping()
-            self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
+            self._conflict.begin(session)
 
     def attach_elsewhere(self, session: Attachable) -> bool:
         """Attach a component that is at another node; return False if there is no slot for it."""
@@ -413,19 +395,15 @@ class ComponentRoute:
 
     def heard(self, session: Attachable) -> None:
         """Note that something came from a connection; for an attached one, that is the sign of life."""
-        if self._candidate is None:
-            return
-        self._silent = [slot for slot in self._silent if slot.session is not session]
-        if not self._silent and (candidate := self._stop_waiting()) is not None:
-            self._tell(f"{self._further} connection was refused, because {self._present} alive", Level.WARN)
-            candidate.refuse()
+        if self._conflict.candidate is not None:
+            self._conflict.heard(session)
 
     def detach(self, session: Attachable, reason: str, made: Break = Break.OTHER) -> None:
         """Note that nothing more can be written to a connection; `made` says who ended it. Something may still come
         from it.
         """
-        if session is self._candidate:
-            self._stop_waiting()
+        if session is self._conflict.candidate:
+            self._conflict.end()
         elif (slot := self._slots.of_session(session)) is not None:
             slot.session = None
             slot.outflow.shut()
@@ -437,7 +415,7 @@ class ComponentRoute:
                 self._leave_none(slot, made)
             self.flush()
             self._router.flush()
-            if (candidate := self._stop_waiting()) is not None:
+            if (candidate := self._conflict.end()) is not None:
                 self._take(slot, candidate)
             elif self.watcher is not None:
                 self.watcher(self)
@@ -476,7 +454,7 @@ class ComponentRoute:
         unless the secret is still the same, connections are `disowned`, and what they still send is not accepted.
         """
         self._ended_by = error
-        candidate = self._stop_waiting()
+        candidate = self._conflict.end()
         for session in (*self.sessions, *(() if candidate is None else (candidate,))):
             if session.is_elsewhere:
                 self.move(session, None)  # nobody will detach it
@@ -491,39 +469,11 @@ class ComponentRoute:
             self._router.abandon(self, NOBODY_THERE, unanswered)
             self._router.flush()
 
-    def _stop_waiting(self) -> Attachable | None:
-        """Stop waiting for a sign of life; return the component that waited for the outcome."""
-        if self._waiting_for_life is not None and self._waiting_for_life.active():
-            self._waiting_for_life.cancel()
-        candidate, self._candidate = self._candidate, None
-        return candidate
-
-    def _replace(self) -> None:
-        """Replace a connection that gave no sign of life, unless all of these have taken over less than an hour ago."""
-        now = self._clock.seconds()
-        settled = [slot for slot in self._silent if slot.settled_until is not None and now < slot.settled_until]
-        slot = next((each for each in self._silent if each not in settled), None)
-        for each in settled if slot is None else (slot,):
-            each.settled_until = now + SETTLED_SECONDS
-        old = slot.session if slot is not None else None
-        if old is None:
-            self._keep()
-            return
-        self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
+    def _replace(self, old: Attachable) -> None:
+        """Replace a connection that gave no sign of life by the one that waits for its place."""
         old.replaced()
         self.detach(old, "replaced by a new connection")
         self.gone(old, Ending(reason="it gave no sign of life"))
-
-    def _keep(self) -> None:
-        """Refuse the candidate although attached connections gave no sign of life."""
-        candidate = self._stop_waiting()
-        self._tell(
-            f"{self._further} connection was refused: the first one gives no sign of life, but took over from another"
-            " less than an hour ago, so two processes seem to run; stop one of them",
-            Level.WARN,
-        )
-        if candidate is not None:
-            candidate.refuse()
 
     def _take(self, slot: Slot, session: Attachable) -> None:
         is_first = not self.is_attached
@@ -549,16 +499,6 @@ class ComponentRoute:
         """Send the greeting again, because it has changed."""
         for session in self.sessions:
             self._greet(session)
-
-    @property
-    def _further(self) -> str:
-        return "a further" if self._slots.are_several else "a second"
-
-    @property
-    def _present(self) -> str:
-        if self._slots.are_several:
-            return f"all {self.connections} ([domains] connections) are"
-        return "the first one is"
 
     def _of_several(self, count: int, are: str) -> str:
         return f"; {count} of {self.connections} connections {are}" if self._slots.are_several else ""

@@ -2,8 +2,8 @@
 
 It is requested before the initiating server proves itself, and only after STARTTLS if there is TLS. Afterwards, this
 side may send the reverse of what the other side has proved (`ServerFacts.carries`); on a stream that it opened, it may
-receive the reverse of what it has proved itself (`ServerFacts.admitted`). That the other side is the domain that we
-called rests on its certificate, or on the DNS that led us there: it is requested only where such a proof is accepted.
+receive the reverse of what it has proved itself (`ServerFacts.admitted`). Only its certificate, or the DNS that led us
+there, says that the other side is the domain that we called: so this is requested only where such a proof is accepted.
 """
 
 from __future__ import annotations

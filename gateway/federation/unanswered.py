@@ -1,8 +1,8 @@
 """UnansweredRequests: what a pair has asked on a stream that ended before the answers came.
 
 The other server may answer on another stream, so the requests have some seconds; then their senders get an error (RFC
-6120 §8.2.3). While a broken stream may still be resumed that time has not begun, because what may be sent again must
-not be answered before it is known whether it is.
+6120 §8.2.3). While a broken stream may still be resumed, that time has not begun: a request that may be sent again must
+not be answered before it is known whether it will be.
 
     state       the stream ended   it may be resumed   another is open   it was resumed   time is up
     NONE        GRACE              RESUMABLE           NONE              NONE             -

@@ -1,7 +1,7 @@
 """Border: the router asks it about every stanza between two domains, before it delivers any of them.
 
 `plan` returns the rules for the stanzas between two domains; `lets_through` applies them to one stanza, and returns
-False if it has had its end here, or waits for a verdict. Later stanzas of a pair stay in order behind one that waits.
+False if it has ended here, or waits for a verdict. Later stanzas of a pair stay in order behind one that waits.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Withheld: stanzas that a rule holds back, kept in the outbox until an operator releases or
-drops them, or for 7 days.
-"""
+"""Withheld: stanzas that a rule holds back, kept in the outbox until an operator decides, or for 7 days."""
 
 from __future__ import annotations
 

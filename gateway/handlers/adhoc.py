@@ -1,6 +1,6 @@
 """Ad-hoc commands (XEP-0050) from plain functions: the arguments of a function are the fields of its form.
 
-A command has one step, so nothing is kept between the form and its answer, and there is nothing to fill.
+A command has one step, so nothing is kept between the form and its answer, and nobody can fill a table of them.
 """
 
 from __future__ import annotations

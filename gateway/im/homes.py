@@ -6,7 +6,7 @@ stanza that comes in elsewhere crosses to the home. While a shard has no owner, 
 
 A shard that this node has given up, or for which its lease has run out, is *suspended*: nobody may act for these
 accounts, and clients that are bound stay so. When another node owns the shard, the clients are sent there. If it is
-ours again and nobody has owned it meanwhile, everything goes on.
+ours again and nobody has owned it meanwhile, everything continues.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """IBoundClient: everything that a domain with accounts needs from a client's stream.
 
 It has two providers: the stream of a client port, and a recording one for tests. With XEP-0198 a session outlives its
-connection: the client room keeps it, still takes stanzas for it, and ends it when it can no longer be resumed.
+connection: `clients` keeps it, still takes stanzas for it, and ends it when it can no longer be resumed.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
     definitely                AGREE_SECONDS ago or more         bounced            bounced
     its time is over          any                               expired            -
 
-A verdict is definite when no waiting mends it: there is no such domain, or the two sides do not accept each other. A
+A verdict is definite when waiting does not help: there is no such domain, or the two sides do not accept each other. A
 broken zone, or a server that is just being set up, looks like that for a while, and must not empty a queue.
 """
 

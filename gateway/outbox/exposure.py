@@ -1,7 +1,7 @@
 """Exposure: what is in flight and would be sent again if the gateway died now.
 
 A stanza is exposed from the time when it is written until the disk has recorded that it is settled, or that the other
-side has read it. The window bounds the exposed ones, so that it bounds the doubles after a crash.
+side has read it. The window bounds the exposed ones, so it bounds how many arrive twice after a crash.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Reloading: the running service applies its present configuration, certificates, authorities and revocation lists.
 
 First it reads and makes everything new, and starts new services, each when the one that it replaces has stopped. That
-may fail: then the old services go on, nothing has changed, and the operator gets the reason. Then it puts everything in
-place at once, which cannot fail. At the end it checks each open stream against the new rules, in turns when there are
-many: streams that would still be accepted stay up, and the others are closed with the condition that says why.
+may fail: then the old services continue, nothing has changed, and the operator gets the reason. Then it puts everything
+in place at once, which cannot fail. At the end it checks each open stream against the new rules, in turns when there
+are many: streams that would still be accepted stay up, and the others are closed with the condition that says why.
 
 The settings that are fixed for a process (state folder, nameservers, limits, storage, outbox, format of the log, and
 which domains have accounts) take effect at the next start; the answer names those that have changed.

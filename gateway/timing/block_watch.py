@@ -1,8 +1,8 @@
 """BlockWatch: a thread that finds out where a call blocks the event loop.
 
-Code that makes calls which may block leaves a note while each runs, which costs next to nothing. Some times a second a
-thread reads the note. If the call has taken too long, it looks at the stack of the event loop. The thread runs only as
-long as somebody needs it, and sleeps until the next call when it finds that none runs.
+Code that makes calls which may block leaves a note while each runs, which costs next to nothing. Several times a second
+a thread reads the note. If the call has taken too long, it looks at the stack of the event loop. The thread runs only
+as long as somebody needs it, and sleeps until the next call when it finds that none runs.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.components.route import SETTLED_SECONDS, SIGN_OF_LIFE_SECONDS
+from gateway.components.conflict import SETTLED_SECONDS, SIGN_OF_LIFE_SECONDS
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
 from tests.interop.peers.site import COMPONENT as PORT

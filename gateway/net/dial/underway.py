@@ -1,4 +1,4 @@
-"""StreamsUnderway: the streams that are being opened, by place, so that nobody leads us to one server without limit.
+"""StreamsUnderway: the streams that are being opened, by place, so that nobody can have us open any number to one.
 
 A place is an address and a port. Many domains of one hoster share one, and after a restart streams are opened to all of
 them. Those beyond the limit wait for their turn; a stream that is established, or has failed, makes room for the next.

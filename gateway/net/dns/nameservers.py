@@ -5,7 +5,7 @@ answer is requested again over TCP, on its own connection. A server that is sile
 failure or answers another question is passed over; then comes the next, and after the last one a second round with more
 patience. Only "found" and "no such name" are answers.
 
-Nameservers that check signatures (DNSSEC) and that we believe get questions with the AD bit, because without it some of
+Nameservers that check signatures (DNSSEC) and that we trust get questions with the AD bit, because without it some of
 them report nothing (RFC 6840 §5.7), and the same bit of the answer counts. From all others it does not. If one of them
 fails, it is asked once more for the unchecked answer (CD): if there is one, its signatures are wrong. Then no other
 nameserver is asked, because the next one may not check them.

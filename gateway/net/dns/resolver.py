@@ -4,24 +4,24 @@
     resolution = await resolver.resolve("example.com")
 
 A configured `connect` or a domain that is an IP address needs no service records. Otherwise both services are asked
-for, and what they offer is one list, ordered by priority and weight. A service whose target is `.` is decidedly not
-there; when no other service is offered, the domain has none. Without any service records, and also when the nameservers
-stay silent about them or fail to find out (RFC 6120 §3.2.1, step 9), the domain's own addresses and port 5269 are used.
-Such a resolution is not `definite`: what is met there says nothing final about the domain.
+for, and what they offer is one list, ordered by priority and weight. A service whose target is `.` does not exist; if
+no other service is offered, the domain has none. Without any service records, and also when the nameservers stay silent
+about them or fail to find out (RFC 6120 §3.2.1, step 9), the domain's own addresses and port 5269 are used. Such a
+resolution is not `definite`: a failure there proves nothing about the domain.
 
 All questions are asked at once. Once some have been answered, the others are waited for only briefly: one silent
 nameserver must not hold up what the others have said (RFC 8305 §3).
 
 Addresses come from the hosts file, which goes before the DNS, or from A and AAAA records, mixed as RFC 8305 wants them.
-Where other domains may not lead us is no target (see `destinations`), unless it is configured.
+An address to which other domains may not lead us is no target (see `destinations`), unless it is configured.
 
 Where the nameservers check signatures (DNSSEC, see `nameservers`), and DNSSEC proves the way to a target, from the
 service records to its addresses, its TLSA records are asked for (RFC 7673 §3). They count if they are proved too. If
-they cannot be had, the target is left out, since somebody may have silenced the nameserver. If the
-service records are bogus, no target is used, not even the domain itself.
+they cannot be obtained, the target is left out, since somebody may have silenced the nameserver. If the service records
+are bogus, no target is used, not even the domain itself.
 
 Every question and its answer becomes a sentence for the operator. ResolutionFailed tells by `permanent` whether the DNS
-has said that there is nothing, or has not said anything that could be relied upon.
+has said that there is nothing, or has said nothing reliable.
 """
 
 from __future__ import annotations

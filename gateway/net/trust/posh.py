@@ -4,7 +4,7 @@ Anybody can have us fetch, by claiming a domain. So few are fetched at once, eac
 a while, too. One address that connects to us may use as many places as are still free, so it alone gets half of them,
 however many domains it claims and however long their web servers say nothing.
 
-How far a document may lead: to one other, which has to have the fingerprints.
+A document may lead to one other document, which must have the fingerprints.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ more than a delay; later transactions fail at once, until the server is there ag
 When the connection breaks during COMMIT, nobody knows whether the server has done it. But the server knows: it is asked
 for the state of the transaction, and only one that was undone is done again. So nothing is written twice.
 
-Everything here runs in the one thread that may wait for the server, but `fault` and `hurry`.
+Everything here except `fault` and `hurry` runs in the one thread that may wait for the server.
 """
 
 from __future__ import annotations

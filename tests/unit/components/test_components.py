@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.components.route import SIGN_OF_LIFE_SECONDS, ComponentRoute
+from gateway.components.conflict import SIGN_OF_LIFE_SECONDS
+from gateway.components.route import ComponentRoute
 from gateway.components.session import ComponentSession
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.records import Direction, Kind, StreamLog

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.components.route import SIGN_OF_LIFE_SECONDS
+from gateway.components.conflict import SIGN_OF_LIFE_SECONDS
 from gateway.routing.outflow import OVERDUE_SECONDS
 from tests.support.trees import stanza
 from tests.unit.components.test_components import LIFE, ComponentHarness, Line
