@@ -27,7 +27,6 @@ from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
 from gateway.notices.notices import Notice
-from gateway.routing.interfaces import IRoute
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.storage.memory import MemoryStore
@@ -36,6 +35,7 @@ from gateway.xmpp.addresses import Address, AddressCache, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import CONTENT, Stanza
+from tests.support.routers import Recorder
 from tests.support.trees import stanza
 
 HERE = Domain("example.com")
@@ -66,18 +66,8 @@ def _heard(read: Stanza) -> str:
     return spelled(element.replace(attributes={"id": "*"}) if is_push else element)
 
 
-@implementer(IRoute)
-class Recorder:
-    """A route that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.got: list[Stanza] = []
-
-    def deliver(self, stanza: Stanza) -> None:
-        self.got.append(stanza)
-
-    def flush(self) -> None:
-        return None
+class SpellingRecorder(Recorder):
+    """A route that keeps what it gets, and spells it out."""
 
     def heard(self) -> list[str]:
         """Return what has come since the last time."""
@@ -86,7 +76,7 @@ class Recorder:
 
 
 @implementer(IBoundClient)
-class Client(Recorder):
+class Client(SpellingRecorder):
     """A client's stream: what it is sent, how often it was flushed, and the error that closed it."""
 
     resource: Resource
@@ -191,8 +181,8 @@ class Home:
         self.clock = Clock()
         self.clock.advance(1_000_000_000)
         self.notices: list[Notice] = []
-        self.world = Recorder()
-        self.itself = Recorder()
+        self.world = SpellingRecorder()
+        self.itself = SpellingRecorder()
         self.router = Router(Domains({here: DomainRule()}), lambda pair: self.world, self.notices.append)
         tokens = count(1)
         self.memory: Any = store or MemoryStore(token=lambda: "epoch", limits=store_limits or StoreLimits())

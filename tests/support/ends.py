@@ -15,7 +15,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from zope.interface import implementer
 
 from gateway.components.route import ComponentRoute
 from gateway.components.session import ComponentSession
@@ -30,7 +29,6 @@ from gateway.federation.resumable_streams import ResumableStreams
 from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import Direction, Kind, StreamLog
 from gateway.notices.notices import Notice, StanzaBounced
-from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
@@ -46,6 +44,7 @@ from gateway.xmpp.faults import StreamKind
 from gateway.xmpp.stanzas import Stanza
 from tests.support.doors import House
 from tests.support.pair import make_stream
+from tests.support.routers import Recorder
 from tests.support.talk import header
 from tests.support.trees import stanza
 
@@ -60,20 +59,6 @@ LIMITS = Budget(depth=10, elements=50, attributes=20)
 STANZA_BYTES = 10_000
 MANAGED = "<enable xmlns='urn:xmpp:sm:3'/>"
 ASK = "<r xmlns='urn:xmpp:sm:3'/>"
-
-
-@implementer(IRoute)
-class Place:
-    """A destination that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.got: list[Stanza] = []
-
-    def deliver(self, stanza: Stanza) -> None:
-        self.got.append(stanza)
-
-    def flush(self) -> None:
-        return None
 
 
 class End:
@@ -94,7 +79,7 @@ class End:
         self.is_lost = False
         self.has_room = True
         self.peer_address = "192.0.2.1:40000"
-        self.there = Place()  # everybody who is not at this end of the stream
+        self.there = Recorder()  # everybody who is not at this end of the stream
         self.own = Domains({OURS: DomainRule(), COMPONENT: DomainRule(with_subdomains=True), RELAYED: self.relay_rule})
         self.router = Router(self.own, lambda pair: self.there, self.notices.append)
         for domain in (OURS, COMPONENT):

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from zope.interface import implementer
-
 from gateway.notices.notices import Notice
-from gateway.routing.interfaces import IRoute
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
-from gateway.xmpp.stanzas import Stanza
+from tests.support.routers import Recorder
 from tests.support.talk import OURS
 from tests.support.trees import stanza
-
-
-@implementer(IRoute)
-class Recorder:
-    """A route that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.got: list[Stanza] = []
-
-    def deliver(self, stanza: Stanza) -> None:
-        self.got.append(stanza)
-
-    def flush(self) -> None:
-        return None
 
 
 class Neighbours:

@@ -1,4 +1,4 @@
-"""A router that writes down what it is given."""
+"""A router and a route that keep what they are given."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from gateway.routing.interfaces import IRouter
+from gateway.routing.interfaces import IRoute, IRouter
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
@@ -31,6 +31,20 @@ class RecordingRouter:
 
     def is_own(self, domain: Domain) -> bool:
         return False
+
+    def flush(self) -> None:
+        return None
+
+
+@implementer(IRoute)
+class Recorder:
+    """A route that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.got: list[Stanza] = []
+
+    def deliver(self, stanza: Stanza) -> None:
+        self.got.append(stanza)
 
     def flush(self) -> None:
         return None

@@ -28,8 +28,8 @@ from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import DISCO_INFO, DISCO_ITEMS
 from gateway.xmpp.stanzas import Stanza, restored
-from tests.support.accounts import Recorder
 from tests.support.configuration import Folder
+from tests.support.routers import Recorder
 from tests.support.trees import element, stanza
 from tests.unit.run.test_reloading import reload
 

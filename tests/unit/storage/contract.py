@@ -457,3 +457,20 @@ class StoreContract:
         self.ask(store.close)
         with pytest.raises(StoreUnavailable, match="closed"):
             self.ask(store.has_account, JULIET)
+
+
+class DurableStoreContract(StoreContract):
+    """What holds for stores that are opened again and have what they had."""
+
+    def test_everything_is_there_after_closing_and_opening(self) -> None:
+        store = self.open_for_juliet()
+        now(store.add_offline(JULIET, b"<message/>"))
+        now(store.block(JULIET, ["spam.example"]))
+        version = self.version(store)
+        now(store.close())
+        again = self.open(StoreLimits())
+        assert now(again.keys(JULIET, [SHA_256.hash])) == SHA_256
+        assert [message.stanza for message in now(again.offline(JULIET))] == [b"<message/>"]
+        assert now(again.blocked(JULIET)) == {"spam.example"}
+        assert self.version(again) == version
+        now(again.close())

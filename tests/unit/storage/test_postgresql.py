@@ -18,10 +18,10 @@ from gateway.storage.postgresql.store import PostgresqlStore
 from gateway.storage.records import StoreLimits
 from tests.support.postgresql import Postgresql
 from tests.support.reactor import run_in_reactor, running_reactor
-from tests.unit.storage.contract import JULIET, SHA_256, StoreContract, now
+from tests.unit.storage.contract import JULIET, DurableStoreContract, StoreContract, now
 
 
-class TestPostgresqlStore(StoreContract):
+class TestPostgresqlStore(DurableStoreContract):
     @pytest.fixture(autouse=True)
     def database(self, postgresql: Postgresql) -> None:
         self.url = postgresql.emptied("accounts")
@@ -34,19 +34,6 @@ class TestPostgresqlStore(StoreContract):
             token=lambda: f"epoch{next(numbers)}",
             limits=limits,
         )
-
-    def test_everything_is_there_after_closing_and_opening(self) -> None:
-        store = self.open_for_juliet()
-        now(store.add_offline(JULIET, b"<message/>"))
-        now(store.block(JULIET, ["spam.example"]))
-        version = self.version(store)
-        now(store.close())
-        again = self.open(StoreLimits())
-        assert now(again.keys(JULIET, [SHA_256.hash])) == SHA_256
-        assert [message.stanza for message in now(again.offline(JULIET))] == [b"<message/>"]
-        assert now(again.blocked(JULIET)) == {"spam.example"}
-        assert self.version(again) == version
-        now(again.close())
 
     def test_what_an_index_cannot_take_fails_alone(self) -> None:
         """A text that does not compress and is longer than an index row, among the jobs of others."""

@@ -15,10 +15,10 @@ from gateway.storage.opening import open_store
 from gateway.storage.records import StoreLimits
 from gateway.storage.sqlite import SqliteStore
 from tests.support.reactor import run_in_reactor, running_reactor
-from tests.unit.storage.contract import JULIET, SHA_256, StoreContract, now
+from tests.unit.storage.contract import DurableStoreContract, StoreContract
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(DurableStoreContract):
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path) -> None:
         self.path = tmp_path / "gateway.db"
@@ -26,19 +26,6 @@ class TestSqliteStore(StoreContract):
     def open(self, limits: StoreLimits) -> SqliteStore:
         numbers = count()
         return SqliteStore(open_file(self.path), run=execute, token=lambda: f"epoch{next(numbers)}", limits=limits)
-
-    def test_everything_is_there_after_closing_and_opening(self) -> None:
-        store = self.open_for_juliet()
-        now(store.add_offline(JULIET, b"<message/>"))
-        now(store.block(JULIET, ["spam.example"]))
-        version = self.version(store)
-        now(store.close())
-        again = self.open(StoreLimits())
-        assert now(again.keys(JULIET, [SHA_256.hash])) == SHA_256
-        assert [message.stanza for message in now(again.offline(JULIET))] == [b"<message/>"]
-        assert now(again.blocked(JULIET)) == {"spam.example"}
-        assert self.version(again) == version
-        now(again.close())
 
 
 class TestSqliteStoreInItsThread(StoreContract):
