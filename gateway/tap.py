@@ -97,7 +97,7 @@ def makeService(options: Options) -> Logged:
     """Return the service for a command line whose configuration has been read."""
     reactor = installed_reactor()
     settings = options.settings
-    allow(settings.limits.streams)
+    allow(settings.limits.streams, settings.http_ports)
     # An outbox that cannot be written is a state of the running service, which tells of it and goes on.
     if unusable := [each for each in state_problems(settings) if each.key != "outbox.url"]:
         _refuse(str(Mistakes(settings.file, unusable)))
@@ -109,7 +109,7 @@ def makeService(options: Options) -> Logged:
     shares = Shares(per_minute, reactor.seconds) if per_minute else None
     gateway.shared.board.subscribe(notice_log(gateway.shared.levels, shares=shares))
     globalLogPublisher.addObserver(ShortageWatch(gateway.shared.board.publish, reactor.seconds))
-    for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
+    for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams, settings.http_ports)):
         gateway.shared.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, gateway, reactor, shares))
     gateway.setServiceParent(top)

@@ -30,8 +30,6 @@ from gateway.xmpp.errors import GatewayError
 
 MOST_BODY = 65_536
 """The most bytes in the body of a request."""
-MOST_CONNECTIONS = 100
-"""The most connections to one port; beyond it, the oldest one of the address with the most is closed."""
 IDLE_SECONDS = 60
 _MOST_DISCARDED = 16 * MOST_BODY  # read past a body that is too large, so that its sender reads the answer
 
@@ -84,7 +82,7 @@ class HTTPIntake:
         self._failures = Seldom()
         self._port: IListeningPort | None = None
         self.site = _IntakeSite(self, clock)
-        self._crowd = FewConnections(self.site, MOST_CONNECTIONS)
+        self._crowd = FewConnections(self.site)
 
     async def open(self, endpoint: str) -> None:
         """Listen at a Twisted server endpoint; raise what Twisted raises if that is not possible."""

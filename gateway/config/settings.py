@@ -643,6 +643,11 @@ class Settings:
     log: LogSettings = LogSettings()
     faults: tuple[Mistake, ...] = field(default=(), compare=False)  # certificates that cannot be used
 
+    @property
+    def http_ports(self) -> int:
+        """The number of HTTP ports: ours, which a reload may open, and those of services that listen."""
+        return 1 + sum("listen" in service.options for service in self.domains_of(HandlerDomain))
+
     def domains_of(self, kind: type[OfDomain]) -> list[OfDomain]:
         """Return the domains that are served in that way."""
         return [domain for domain in self.domains.values() if isinstance(domain, kind)]

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from gateway.bounds.tables import MOST_CAUSES
 from gateway.bundled.accepted import MOST_IDS
 from gateway.bundled.intake import MOST_BODY
-from gateway.bundled.intake import MOST_CONNECTIONS as MOST_INTAKE_CONNECTIONS
 from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_A_DOMAIN, MOST_POSTS_OF_ONE
 from gateway.clients.answer_shares import ANSWERS_AT_ONCE
 from gateway.clients.login import MOST_COUNTED
@@ -50,6 +49,7 @@ from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY
 from gateway.net.dns.questions import ResolverBounds
 from gateway.net.listen.connection_limits import MOST_REFUSALS
+from gateway.net.listen.descriptors import MOST_CONNECTIONS
 from gateway.net.trust.posh import MOST_AT_ONCE, MOST_DOCUMENTS
 from gateway.net.trust.revocations import MOST_LIST_BYTES
 from gateway.notices.attempts.elsewhere import MOST_WAYS
@@ -58,7 +58,6 @@ from gateway.notices.attempts.records import MOST_STEPS
 from gateway.operations.fates import MOST_DOMAINS as MOST_FATES
 from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
-from gateway.operations.http.door import MOST_CONNECTIONS
 from gateway.operations.http.events import MOST_READERS
 from gateway.operations.http.limits import MOST_NODES as MOST_NODES_SHOWN
 from gateway.operations.http.limits import MOST_PAGES, ROWS
@@ -111,7 +110,7 @@ TABLE = (
         "further ones get an error", "handlers.subscribers"),
     Row("requests of the handlers' own subprotocols", f"{MOST_REQUESTS:,}", "", "the oldest answer is not waited for",
         "handlers.subprotocols"),
-    Row("connections to the HTTP port of one service", f"{MOST_INTAKE_CONNECTIONS:,}, {MOST_BODY:,} bytes a request",
+    Row("connections to the HTTP port of one service", f"{MOST_CONNECTIONS:,}, {MOST_BODY:,} bytes a request",
         "address", "the oldest connection is closed; a larger request is refused", "bundled.intake"),
     Row("ids of requests to one service, so that none is carried out twice", f"{MOST_IDS:,}", "",
         "the oldest may be carried out again", "bundled.accepted"),

@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from gateway.config import load
-from gateway.operations.http.door import MOST_CONNECTIONS
+from gateway.net.listen.descriptors import MOST_CONNECTIONS
 from gateway.service import Gateway, build
 from tests.support.configuration import Folder
 
@@ -61,6 +61,41 @@ def test_one_address_that_drips_takes_no_more_than_its_share(gateway: Gateway) -
     assert sum(not wire.is_cut for wire in [neighbour, *dripping]) == MOST_CONNECTIONS
     neighbour.server.dataReceived(QUESTION)
     assert neighbour.value().startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/events", "/healthz", "/nowhere"])
+def test_requests_that_wait_for_no_answer_get_one(gateway: Gateway, path: str) -> None:
+    wire = Wire(gateway, "192.0.2.1")
+    wire.server.dataReceived(QUESTION.replace(b"/healthz/alive", path.encode()) * 300)
+    assert wire.value().count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in wire.value()
+    wire.server.dataReceived(QUESTION)
+    assert wire.value().count(b"HTTP/1.1 ") == 1
+
+
+def test_one_request_after_the_other_is_answered_on_one_connection(gateway: Gateway) -> None:
+    wire = Wire(gateway, "192.0.2.1")
+    for _ in range(3):
+        wire.server.dataReceived(QUESTION[:20])
+        wire.server.dataReceived(QUESTION[20:])
+    assert wire.value().count(b"HTTP/1.1 200 ") == 3
+    assert not wire.disconnecting
+
+
+def test_the_first_http_port_that_a_reload_opens_is_bounded(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.certify("people.test")
+    file = folder.write(CONFIGURATION.replace("http = ", "# http = "))
+    gateway = build(load(file), MemoryReactorClock())
+    gateway.startService()
+    assert [door.door for door in gateway.shared.endpoints.doors()] == ["server"]
+    folder.write(CONFIGURATION)
+    gateway.reload()
+    [door] = [door for door in gateway.shared.endpoints.doors() if door.door == "http"]
+    assert door.is_open
+    assert door.factory is gateway.factory_of("http")
+    wires = [Wire(gateway, "192.0.2.1") for _ in range(2 * MOST_CONNECTIONS)]
+    assert sum(not wire.is_cut for wire in wires) == MOST_CONNECTIONS
 
 
 def test_somebody_new_is_answered_while_all_places_are_taken(gateway: Gateway) -> None:

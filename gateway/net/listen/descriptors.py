@@ -21,16 +21,26 @@ from zope.interface import implementer
 from gateway.bounds.tables import Seldom
 from gateway.notices.notices import Level, Notice, Publish
 
-RESERVE = 200
-"""The descriptors reserved for everything that is not a stream."""
+RESERVE = 350
+"""The descriptors reserved for what is neither a stream nor a connection to an HTTP port: files, listening ports,
+refused connections that get a reason, questions to nameservers, documents from the web.
+"""
+MOST_CONNECTIONS = 100
+"""The most connections to one HTTP port."""
 _TELL_SECONDS = 10.0
 _DOORS = "twisted.internet.tcp.Port"
 
 
-def allow(streams: int) -> None:
-    """Raise the descriptor limit to what this many streams need, or as far as possible."""
+def reserve(http_ports: int) -> int:
+    """Return how many descriptors are not for streams, with this many HTTP ports."""
+    return RESERVE + http_ports * MOST_CONNECTIONS
+
+
+def allow(streams: int, http_ports: int = 1) -> None:
+    """Raise the descriptor limit to what this many streams and HTTP ports need, or as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = streams + RESERVE if hard == resource.RLIM_INFINITY else min(streams + RESERVE, hard)
+    wanted = streams + reserve(http_ports)
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(ValueError, OSError):  # some systems have a limit that they do not report
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -42,15 +52,16 @@ def descriptors() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def room_for(streams: int) -> int:
+def room_for(streams: int, http_ports: int = 1) -> int:
     """Return how many of the requested streams the descriptor limit allows."""
     most = descriptors()
-    return streams if most is None or most >= streams + RESERVE else max(most - RESERVE, most // 2)
+    aside = reserve(http_ports)
+    return streams if most is None or most >= streams + aside else max(most - aside, most // 2)
 
 
-def shortfall(streams: int) -> Iterator[str]:
+def shortfall(streams: int, http_ports: int = 1) -> Iterator[str]:
     """Yield a warning for the operator if there are too few descriptors for this many streams."""
-    if (room := room_for(streams)) < streams:
+    if (room := room_for(streams, http_ports)) < streams:
         yield (
             f"this process may have {descriptors()} file descriptors, too few for {streams} streams ([limits] streams):"
             f" no more than {room} are let in; raise the limit (LimitNOFILE= in a unit of systemd, else ulimit -n)"

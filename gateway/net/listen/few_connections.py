@@ -1,6 +1,6 @@
 """FewConnections: a bound on the connections to a port that the connection limits of XMPP streams do not cover.
 
-    serverFromString(reactor, "tcp:5280").listen(FewConnections(site, most=100))
+    serverFromString(reactor, "tcp:5280").listen(FewConnections(site))
 
 An HTTP server of Twisted's closes a connection that is idle, but not one that sends a byte now and then. Without a
 bound, somebody who only opens such connections takes all the descriptors of the process, and every port suffers.
@@ -15,6 +15,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
 from gateway.bounds.tables import Bounded, neighbourhood
+from gateway.net.listen.descriptors import MOST_CONNECTIONS
 
 
 class FewConnections(WrappingFactory):
@@ -22,7 +23,7 @@ class FewConnections(WrappingFactory):
 
     noisy = False
 
-    def __init__(self, factory: IProtocolFactory, most: int) -> None:
+    def __init__(self, factory: IProtocolFactory, most: int = MOST_CONNECTIONS) -> None:
         super().__init__(factory)
         self._most = most
         self._connections: Bounded[_OneOfFew, None] = Bounded(most + 1)

@@ -3,6 +3,7 @@
 It is meant for loopback and internal networks, without login or TLS, so it accepts as little as a web server can:
 
 - GET and HEAD, without a body; everything else is answered with an error, whatever the path
+- one request at a time: the connection ends behind one that others follow in the same read
 - on loopback, only names that a foreign web page cannot point at us (DNS rebinding): IP addresses, names without a dot,
   and the domains that this gateway answers for
 - every answer has a content security policy that lets a page load nothing but its own style and script
@@ -39,8 +40,6 @@ SECURITY_HEADERS = {
 }
 
 IDLE_SECONDS = 60
-MOST_CONNECTIONS = 100
-"""The most connections to the http port: twice as many as pages whose events are sent to them."""
 METHOD_NOT_ALLOWED = 405
 MISDIRECTED_REQUEST = 421
 
@@ -94,6 +93,10 @@ class HTTPDoor(Site):
         """Return the page for a request, or a refusal."""
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
+        if request.channel.clearLineBuffer():
+            # Somebody who sends further requests without waiting could have us make thousands of pages in one turn.
+            request.setHeader("Connection", "close")
+            request.channel.persistent = False
         refusal = self._refusal(request)
         return super().getResourceFor(request) if refusal is None else Page(lambda: refusal)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from twisted.application.service import Service
 
 from gateway.net.listen.few_connections import FewConnections
-from gateway.operations.http.door import MOST_CONNECTIONS, HTTPDoor, Page, Response
+from gateway.operations.http.door import HTTPDoor, Page, Response
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
@@ -49,4 +49,4 @@ def make_page(
         "/healthz/alive": Page(alive),
     }
     site = HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)
-    return FewConnections(site, MOST_CONNECTIONS)
+    return FewConnections(site)

@@ -87,7 +87,7 @@ def share(settings: Settings, reactor: IReactor) -> Shared:
         endpoints=Endpoints(),
         levels=LogLevels(settings.log.level),
         block_watch=BlockWatch(reactor.seconds, in_thread=isinstance(reactor, ReactorBase)),
-        places=Places(room_for(limits.streams)),
+        places=Places(room_for(limits.streams, settings.http_ports)),
         addresses=addresses,
         tools=StreamTools(
             addresses=addresses,

@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from gateway.bundled.accepted import MOST_IDS, AcceptedIds
-from gateway.bundled.intake import MOST_BODY, MOST_CONNECTIONS, HTTPIntake, IntakeRules
+from gateway.bundled.intake import MOST_BODY, HTTPIntake, IntakeRules
 from gateway.handlers.storing import ServiceStorage
+from gateway.net.listen.descriptors import MOST_CONNECTIONS
 from gateway.storage.memory import MemoryStore
 from gateway.storage.records import StoreLimits
 from gateway.testing import outcome

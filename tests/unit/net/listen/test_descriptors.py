@@ -8,9 +8,14 @@ from collections.abc import Iterator
 import pytest
 from twisted.logger import Logger, LogPublisher
 
+from gateway.net.dns.questions import ResolverBounds
 from gateway.net.listen import descriptors
-from gateway.net.listen.descriptors import RESERVE, ShortageWatch, allow, room_for, shortfall
+from gateway.net.listen.connection_limits import MOST_REFUSALS
+from gateway.net.listen.descriptors import MOST_CONNECTIONS, RESERVE, ShortageWatch, allow, reserve, room_for, shortfall
+from gateway.net.trust.posh import MOST_AT_ONCE
 from gateway.notices.notices import Notice
+
+FILES = 150  # the log, the stores, libraries, listening ports, NATS and the like
 
 
 @pytest.fixture
@@ -26,9 +31,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     ("hard", "streams", "soft"),
     [
         (4096, 100, 1024),  # there are enough
-        (4096, 2000, 2000 + RESERVE),
+        (4096, 2000, 2000 + reserve(1)),
         (4096, 20_000, 4096),
-        (resource.RLIM_INFINITY, 20_000, 20_000 + RESERVE),
+        (resource.RLIM_INFINITY, 20_000, 20_000 + reserve(1)),
     ],
 )
 def test_as_many_as_are_needed_are_taken(limits: list[int], hard: int, streams: int, soft: int) -> None:
@@ -47,9 +52,9 @@ def test_a_system_that_grants_nothing_is_no_failure(monkeypatch: pytest.MonkeyPa
 
 
 def test_too_few_are_told_with_both_numbers(limits: list[int]) -> None:
-    assert room_for(800) == 800
-    assert list(shortfall(800)) == []
-    assert room_for(20_000) == 1024 - RESERVE
+    assert room_for(500) == 500
+    assert list(shortfall(500)) == []
+    assert room_for(20_000) == 1024 - reserve(1)
     [told] = shortfall(20_000)
     assert "1024 file descriptors" in told
     assert "20000 streams" in told
@@ -73,3 +78,16 @@ def test_a_shortage_at_a_door_is_told_once_in_a_while() -> None:
     first, second = told
     assert "file descriptors of this process are in use" in first.sentence
     assert "ENFILE (3 more times since the last report)" in second.sentence
+
+
+def test_the_reserve_holds_all_that_may_be_open_beside_the_streams() -> None:
+    assert MOST_REFUSALS + ResolverBounds().at_once + MOST_AT_ONCE + FILES <= RESERVE
+
+
+def test_each_http_port_has_its_share(limits: list[int]) -> None:
+    assert reserve(3) - reserve(2) == MOST_CONNECTIONS
+    limits[0] = 4096
+    assert room_for(20_000, http_ports=3) == 4096 - reserve(3)
+    limits[:] = [1024, 4096]
+    allow(2000, http_ports=3)
+    assert limits == [2000 + reserve(3), 4096]
