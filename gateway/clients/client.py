@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from gateway.clients.answer_shares import ANSWERS_AT_ONCE, AnswerShares
+from gateway.clients.answer_shares import ANSWERS_AT_ONCE, SECONDS_AT_ONCE, AnswerShares
 from gateway.clients.handover import Handover
 from gateway.clients.life import RESOURCES, Life, Move
 from gateway.features.stream_management import REQUEST
@@ -42,6 +42,7 @@ from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 ACKNOWLEDGE_SECONDS = 60.0
 PARKED_BYTES = 1 << 20
+_FEW = 8  # stanzas, between two looks at the clock
 _CLOSING, _ENDED = Life.CLOSING, Life.ENDED  # looked up once, not with every stanza
 
 
@@ -206,10 +207,12 @@ class Client:
         return self._shares.taken()
 
     def _take_share(self, stanzas: Iterable[Stanza]) -> int:
-        """Take stanzas until their answers are large or have to be waited for; return how many are done with."""
+        """Take stanzas until their answers are large or have to be waited for, or they have taken long; return how many
+        are done with.
+        """
         resource, from_client = self._resource, self._domain.from_client
         taken = dropped = 0
-        room = ANSWERS_AT_ONCE
+        room, until = ANSWERS_AT_ONCE, self._clock.seconds() + SECONDS_AT_ONCE
         for stanza in stanzas:
             if self.life is _CLOSING or self.life is _ENDED:
                 dropped += 1  # nothing is taken behind an error
@@ -222,6 +225,8 @@ class Client:
                 if room <= 0:
                     break
             elif resource.waits and _asks(stanza):
+                break
+            if not taken % _FEW and self._clock.seconds() >= until:
                 break
         if self._acknowledgements is not None:
             self._acknowledgements.handled(taken)

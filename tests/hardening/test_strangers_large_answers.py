@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.clients.answer_shares import ANSWERS_AT_ONCE
+from gateway.clients.answer_shares import ANSWERS_AT_ONCE, SECONDS_AT_ONCE
+from gateway.im.account import Resource
+from gateway.xmpp.stanzas import Stanza
 from tests.support.accounts import HERE
 from tests.support.doors import CLOSING, House, Line
 
@@ -109,6 +113,25 @@ def test_one_question_waits_for_the_store_at_a_time() -> None:
         pass_turn(house)
     assert 0 < max(sizes) < MOST
     assert sum(sizes) > MANY * DOCUMENT
+
+
+def test_what_takes_long_without_an_answer_is_taken_in_shares_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House("alice", "bob")
+    alice, bob = house.connect().online("alice"), house.connect().online("bob")
+    from_client = house.domain.from_client
+
+    def slowly(resource: Resource, stanza: Stanza) -> None:
+        house.clock.rightNow += SECONDS_AT_ONCE / 10
+        from_client(resource, stanza)
+
+    monkeypatch.setattr(house.domain, "from_client", slowly)
+    alice.say("".join(message(str(number)) for number in range(MANY)))
+    shares = []
+    while heard := bob.heard():
+        shares.append(re.findall("<body>(.*?)</body>", heard))
+        pass_turn(house)
+    assert max(map(len, shares)) <= 20
+    assert [text for share in shares for text in share] == [str(number) for number in range(MANY)]
 
 
 @pytest.mark.parametrize("share", ["first", "later"])
