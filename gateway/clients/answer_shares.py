@@ -1,10 +1,10 @@
 """AnswerShares: what a client has sent, taken in shares.
 
-A few bytes can ask for much: a whole roster, a list of blocked addresses, a document, streams to hundreds of domains. So
-what came with one read is taken until its answers are large, a question has to wait for the store, or it has taken some
-hundredths of a second. The rest is taken in a later turn of the
-event loop, once the answers are written and there is room for more; until then nothing more is read. So a client holds
-up everybody else for one share at most, and answers that it does not read take no memory.
+A few bytes can ask for much: a whole roster, a list of blocked addresses, a document, streams to hundreds of domains.
+So what came with one read is taken until its answers are large, a question has to wait for the store, or it has taken
+some hundredths of a second. The rest is taken in a later turn of the event loop, once the answers are written and there
+is room for more; until then nothing more is read. So a client holds up everybody else for one share at most, and
+answers that it does not read take no memory.
 """
 
 from __future__ import annotations
