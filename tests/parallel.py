@@ -18,7 +18,7 @@ import pytest
 
 from tests.busy import SERVERS
 
-WAITING = ("tests/faults/", "tests/load/")
+WAITING = ("tests/faults/",)
 LONG = ("tests/hardening/test_f_b_2_repetitions.py", "tests/unit/filters/test_cost.py")  # together: minutes
 # Files of one scope that last longest, by their elapsed time: a worker that began one late would end last.
 LASTING = tuple(
@@ -49,7 +49,7 @@ WITH_EJABBERD = {
         ),
     }.items()
 }
-EARLIEST = (*LASTING, *(file for files in WITH_EJABBERD.values() for file in files))
+EARLIEST = ("tests/load/", *LASTING, *(file for files in WITH_EJABBERD.values() for file in files))
 SHARE = 0.8  # of the run in which the waiting tests and the files with servers have begun
 SCENE = "operator/conftest.py"  # whose gateway, with five broken situations around it, is slow to set up
 ON_THE_SCENE = tuple(f"tests/operator/test_{name}.py" for name in ("five_situations", "page", "probe"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Callable
 from enum import Enum
 from hashlib import sha1
@@ -23,6 +24,7 @@ _STREAM_ID = re.compile(rb"<stream:stream[^>]*\bid=['\"]([^'\"]+)")
 _STANZA = re.compile(rb"<(message|presence|iq)\b([^>]*?)(/?)>")
 _ATTRIBUTE = re.compile(rb"\b(from|to|type|id)=['\"]([^'\"]*)")
 READ_BYTES = 262144
+DEAF_BYTES = 65536
 
 
 class Answer(Enum):
@@ -87,12 +89,20 @@ class Component:
             self._writer.transport.abort()
 
     def deafen(self) -> None:
-        """Read nothing any longer."""
+        """Read nothing any longer, and have the system take little for us.
+
+        It would take up to 32 MB, as much as it has been told to (tcp_rmem), and nobody would notice that we are deaf.
+        """
         self._reads.clear()
+        assert self._writer is not None
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DEAF_BYTES)
 
     def listen(self) -> None:
         """Read on."""
         self._reads.set()
+        assert self._writer is not None
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     async def stall(self, seconds: float) -> None:
         """Read nothing for so long."""

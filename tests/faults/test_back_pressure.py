@@ -28,7 +28,7 @@ from tests.interop.peers.site import CLIENT, COMPONENT, SERVER
 from tests.interop.world import World
 
 DOMAINS = ("pusher.here.test", "deaf.here.test", "source.here.test", "sink.here.test")
-WINDOW_SECONDS = 0.5
+WINDOW_SECONDS = 0.2
 
 
 def ignore(heard: Heard) -> None:
@@ -156,7 +156,7 @@ async def test_h_44_memory_stays_flat_while_a_receiver_takes_nothing_and_others_
         component(server, "pusher.here.test") as pushing,
         DEAF[kind](world, start, server) as (to, deafen),
     ):
-        alone = await rates(source, sink, seconds / 6)
+        alone = await rates(source, sink, seconds / 10)
         await pushing.send(Pusher(pushing, to)._message(1))  # so that a stream to it is open
         await asyncio.sleep(1)
         deafen()
@@ -164,9 +164,9 @@ async def test_h_44_memory_stays_flat_while_a_receiver_takes_nothing_and_others_
         async with growth(server) as grown:
             task = asyncio.create_task(pusher.push(seconds))
             await pusher.blocked()
-            meanwhile = await rates(source, sink, max(2, seconds - 5))
+            meanwhile = await rates(source, sink, max(1.2, seconds - 5))
             await task
-        alone += await rates(source, sink, seconds / 6)
+        alone += await rates(source, sink, seconds / 10)
         told = f"{pusher.pushed} pushed to a deaf {kind} in {seconds:g} s, grown by {grown.megabytes:.1f} MB"
         print(f"\n{told}; others {median(alone):.0f}/s alone, {median(meanwhile):.0f}/s meanwhile")
         assert 100 < pusher.pushed < 100_000
@@ -186,7 +186,7 @@ async def test_h_44_who_also_sends_to_others_waits_with_all_of_it_until_the_deaf
         component(server, "deaf.here.test") as deaf,
     ):
         deaf.deafen()
-        random, most = Random(1), 20_000  # far more than the system keeps in its own buffers
+        random, most = Random(1), 8_000  # 8 MB for the deaf one: more than the system keeps for a sender, up to 4 MB
         for number in range(most):
             to = "t@deaf.here.test" if number % 2 else "t@sink.here.test"
             body = "x" * random.randrange(20, 4000)
@@ -213,7 +213,7 @@ async def push(source: Component, book: Book, seconds: float) -> None:
             break
 
 
-MANY = 20_000  # 16 MB: more than the system keeps in its own buffers
+MANY = 8_000  # 8 MB: more than the system keeps for a sender, up to 4 MB
 
 
 @pytest.mark.parametrize("per_second", [10_000, 3_000])  # with few the system's clock is far ahead of ours
@@ -228,10 +228,10 @@ async def test_h_44_who_never_comes_back_is_cut_off_and_what_waits_is_answered(
     ):
         deaf.deafen()
         await send(pusher, book, MANY, per_second, Random(seed))
+        assert await asyncio.to_thread(server.logged, f"{deaf.domain}: ", "detached: it read nothing for 2 s")
         await settle([book])
         dropped, named = log.dropped(server), log.named(server, deaf.domain)
         print(f"\n{book.summary(dropped)}; named as perhaps lost: {named}")
-        assert server.logged("detached: it read nothing for 2 s")
         assert 0 < len(book.unaccounted(dropped)) <= named < MANY
         assert book.delivered == 0
         assert book.answered_twice == []

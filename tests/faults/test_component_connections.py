@@ -25,7 +25,7 @@ from tests.interop.peers.site import COMPONENT
 
 SECRET = "a secret of the tests"
 PER_SECOND = 10_000.0
-PAUSE = 0.4
+PAUSE = 0.2
 PATIENCE_SECONDS = 90
 
 
@@ -62,7 +62,7 @@ async def test_one_is_killed_under_load(start: Starter, count: int, seed: int, k
     async with crew(start, book, keep) as (gateway, source, connections):
         faults = asyncio.create_task(killing(connections))
         try:
-            await send(source, book, 5 * count, PER_SECOND, Random(seed))
+            await send(source, book, 2 * count, PER_SECOND, Random(seed))
         finally:
             faults.cancel()
         assert log.detached(gateway, book.target) >= 1

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.interop.peers.process import Server
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, NAMES, SERVER, SERVER_TLS, Names
+from tests.support import forks
 
 MOST_HOSTS = 95  # names and addresses; nss_wrapper refuses the whole file when there are more than a hundred
 UNCACHED = {"TTL": 0}  # a domain may move to another address from one test to the next
@@ -71,7 +72,8 @@ class Nameserver(Server):
         return [sys.executable, "-m", "tests.support.dns", "--listen", listen, str(self._zone_file)]
 
     def environment(self) -> Mapping[str, str]:
-        return {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        usual = {"PYTHONUNBUFFERED": "1"}
+        return usual if forks.is_possible(self.command(), usual) else {"PYTHONPATH": str(ROOT), **usual}
 
     def ports(self) -> tuple[int, ...]:
         return (NAMES,)

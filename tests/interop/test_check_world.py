@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.site import SERVER
 from tests.interop.world import World
+from tests.support import forks
 
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
 SECONDS = 120  # of a busy machine
@@ -24,9 +23,7 @@ def look(world: World, gateway: Peer, *, authorities: Path | None = None) -> tup
     assert isinstance(gateway, Gateway)
     command = [COMMAND, "check", "--world", "--json", "--config", gateway.configuration]
     system = {"SSL_CERT_FILE": str(authorities or world.authorities), "SSL_CERT_DIR": "/nonexistent"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=SECONDS, check=False, env={**os.environ, **system}
-    )
+    done = forks.run(command, environment=system, timeout=SECONDS)
     assert done.stdout, done.stderr
     (domain,) = json.loads(done.stdout)["domains"]
     return done.returncode, domain

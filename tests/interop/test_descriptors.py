@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
 import pytest
@@ -21,7 +22,7 @@ class Confined(Gateway):
     """The gateway where a process may have only a few descriptors."""
 
     def command(self) -> list[str]:
-        return ["prlimit", f"--nofile={FEW}:{FEW}", *super().command()]
+        return [sys.executable, "-m", "tests.interop.confined", str(FEW), *super().command()]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
 
 COMPONENT = "component.outbox.test"
-STANZAS = int(os.environ.get("OUTBOX_STANZAS", "2000"))
+STANZAS = int(os.environ.get("OUTBOX_STANZAS", "500"))
 MARK = "Wherefore-art-thou-marked"
 LATE_HOURS = 0.01  # the least that the configuration takes
 PUT_SECONDS = 0.3  # several times what a put may take
@@ -117,7 +117,7 @@ async def test_a_server_that_stands_still_gets_everything_in_order_though_the_ga
 ) -> None:
     ours = gateway(start, keep="all")
     far = start(Prosody, "far.still.test")
-    said = [str(number) for number in range(500)]
+    said = [str(number) for number in range(5 * MOST)]
     async with user(far, "romeo") as romeo:
         async with attached(ours) as component:
             send(component, romeo.jid, "before")
@@ -142,15 +142,15 @@ async def test_a_stop_in_good_order_bounces_nothing_and_loses_nothing(start: Sta
     ours = gateway(start)
     far = start(Prosody, "far.stop.test")
     far.stop()
-    said = [str(number) for number in range(1000)]
+    said = [str(number) for number in range(5 * MOST)]
     async with attached(ours) as component:
         send(component, "romeo@far.stop.test", *said)
-        await until(lambda: waiting(ours) >= 1000)
+        await until(lambda: waiting(ours) >= len(said))
         ours.stop()
         assert not [each for each in component.inbox if each.name == "message"]
     ours.start()
     async with back(far, ours) as romeo:
-        assert await bodies(romeo, 1000) == said
+        assert await bodies(romeo, len(said)) == said
 
 
 async def test_what_waited_for_too_long_is_answered_once(start: Starter) -> None:

@@ -17,7 +17,8 @@ from tests.interop.test_outbox import COMPONENT, bodies, kept, send, until, wait
 from tests.interop.world import World
 
 DEAD = int(os.environ.get("OUTBOX_DEAD", "300"))
-ROUND_TRIPS = 200  # of which the 99th percentile is taken
+ROUND_TRIPS = 100  # of which the 95th percentile is taken
+FEW = 10  # until all streams are open, and all is in place
 TRIES = 5
 DIES = """
 module:hook("message/full", function(event)
@@ -61,23 +62,23 @@ async def test_stanza_over_which_a_server_dies_is_answered_after_three_deaths_an
         assert not [each for each in component.inbox if each.name == "message"]
 
 
-async def percentiles(components: Sequence[Entity], to: str) -> list[float]:
-    """Return the 99th percentile of round trips of each component to a server, in seconds; they take turns."""
+async def percentiles(components: Sequence[Entity], to: str, count: int = ROUND_TRIPS) -> list[float]:
+    """Return the 95th percentile of round trips of each component to a server, in seconds; they take turns."""
     loop = asyncio.get_running_loop()
     taken: list[list[float]] = [[] for _ in components]
-    for _ in range(ROUND_TRIPS):
+    for _ in range(count):
         for component, times in zip(components, taken, strict=True):
             began = loop.time()
             await component.request(to, "<ping xmlns='urn:xmpp:ping'/>")
             times.append(loop.time() - began)
-    return [statistics.quantiles(times, n=100)[-1] for times in taken]
+    return [statistics.quantiles(times, n=20)[-1] for times in taken]
 
 
 async def is_as_fast(burdened: Entity, plain: Entity, to: str) -> bool:
     """Return whether the one with the dead domains is as fast as the other, on a machine with other work."""
     for _ in range(TRIES):
         with_them, without = await percentiles([burdened, plain], to)
-        print(f"\n{DEAD} dead domains: p99 of a live one {1000 * with_them:.2f} ms, {1000 * without:.2f} without them")
+        print(f"\n{DEAD} dead domains: p95 of a live one {1000 * with_them:.2f} ms, {1000 * without:.2f} without them")
         if with_them < 2 * without:  # a fifth more is the aim; with so few round trips, chance makes more than that
             return True
     return False
@@ -94,7 +95,7 @@ async def test_dead_domains_do_not_slow_a_live_one_down(world: World, start: Sta
     live = start(Prosody, "far.live.test", verbose=False).site.domains[0]
     async with attached(other) as plain:
         async with attached(ours) as component:
-            await percentiles([component, plain], live)
+            await percentiles([component, plain], live, FEW)
             assert await is_as_fast(component, plain, live)
             for number in range(DEAD):
                 send(component, f"a@{number}.dead.test", "dead")
@@ -103,5 +104,5 @@ async def test_dead_domains_do_not_slow_a_live_one_down(world: World, start: Sta
             assert waiting(ours) == DEAD
             ours.restart()
         async with attached(ours) as component:
-            await percentiles([component, plain], live)
+            await percentiles([component, plain], live, FEW)
             assert await is_as_fast(component, plain, live)

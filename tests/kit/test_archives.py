@@ -22,6 +22,7 @@ NOT_SOURCE = shutil.ignore_patterns(
 )
 DEPENDENCIES = sysconfig.get_path("purelib")
 INSTALL = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python")
+AS_IT_IS = ("--no-isolation", "--skip-dependency-check")  # what builds is what is installed here
 # What is not used need not be compiled, either.
 OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation", "--no-compile")
 # The wheel is built from the source archive, so it shows by itself whether that one is complete.
@@ -47,7 +48,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with both archives, built from a copy of this tree: building writes into it."""
     folder = tmp_path_factory.mktemp("archives")
     tree = shutil.copytree(ROOT, folder / "tree", ignore=NOT_SOURCE)
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, tree, cwd=folder)
+    run(sys.executable, "-m", "build", *AS_IT_IS, "--outdir", folder, tree, cwd=folder)
     return folder
 
 

@@ -33,6 +33,10 @@ QUIET = (
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
+    # There is but one page, so one process will do for it, however often it is opened.
+    "--disable-features=SpareRendererForSitePerProcess,BackForwardCache,IsolateOrigins,site-per-process",
+    "--disable-site-isolation-trials",
+    "--renderer-process-limit=1",
     "--disable-sync",
     "--hide-scrollbars",
     "--force-device-scale-factor=1",
@@ -40,8 +44,10 @@ QUIET = (
 
 
 @contextmanager
-def chromium(profile: Path, *, width: int, height: int, dark: bool = False) -> Iterator[Chrome]:
-    """A window of that size, which prefers light or dark."""
+def chromium(
+    profile: Path, *, width: int, height: int, dark: bool = False, notes_requests: bool = False
+) -> Iterator[Chrome]:
+    """A window of that size, which prefers light or dark; its log of performance may have all requests."""
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     missing = [name for name, place in programs.items() if place is None]
     if missing:
@@ -51,7 +57,8 @@ def chromium(profile: Path, *, width: int, height: int, dark: bool = False) -> I
     options.binary_location = str(programs["chromium"])
     for argument in (*QUIET, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
         options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    logs = {"browser": "ALL", "performance": "ALL"} if notes_requests else {"browser": "ALL"}
+    options.set_capability("goog:loggingPrefs", logs)
     driver = Chrome(options=options, service=ChromeService(str(programs["chromedriver"])))
     try:
         show(driver, width=width, height=height, dark=dark)
@@ -61,9 +68,13 @@ def chromium(profile: Path, *, width: int, height: int, dark: bool = False) -> I
 
 
 def show(browser: Chrome, *, width: int, height: int, dark: bool = False) -> None:
-    """Make the window this large, and have it prefer light or dark."""
-    scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    """Make the window this large, and have it prefer light or dark.
+
+    It prefers that nothing moves: what flows on the map would be painted again sixty times a second.
+    """
+    wishes = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
+    features = [{"name": name, "value": value} for name, value in wishes.items()]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 

@@ -15,7 +15,8 @@ from tests.operator.conftest import BROKEN, COMPONENT_DOMAIN, EXPIRED, GOOD, LOC
 
 @pytest.fixture(scope="module")
 def desk(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    with chromium(tmp_path_factory.mktemp("desk"), width=DESK[0], height=DESK[1]) as browser:
+    folder = tmp_path_factory.mktemp("desk")
+    with chromium(folder, width=DESK[0], height=DESK[1], notes_requests=True) as browser:
         browser.get(scene.page)
         wait(browser, lambda: len(read(browser, "tr.failing")) >= len(BROKEN))
         yield browser

@@ -39,7 +39,7 @@ SCRIPTS = {str(PROGRAMS / name) for name in ("twistd", "xmpp-gateway")}
 MODULE = [sys.executable, "-m"]
 PACKAGES = ("gateway.", "tests.")
 UNBUFFERED = "PYTHONUNBUFFERED"
-AT_THE_START = ("PYTHON", "LD_", "MALLOC_", "OPENSSL_", "SSL_")  # settings that are read when an interpreter starts
+AT_THE_START = ("PYTHON", "LD_", "MALLOC_", "OPENSSL_")  # settings that are read when an interpreter starts
 KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 

@@ -10,6 +10,7 @@
 //      {"offline": true}, {"problem": "..."}
 //
 // package.json holds sasl-scram-sha-1 at 1.2: later ones answer by a promise, which this @xmpp/client does not wait for.
+// It puts a package of one file in place of the Babel that @xmpp/client asks for and never loads: 165 packages fewer.
 "use strict";
 
 const { client, xml } = require("@xmpp/client");

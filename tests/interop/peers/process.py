@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from glob import glob
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -26,6 +26,8 @@ from tests.support.forks import Fork
 START_SECONDS = 90  # of a busy machine; a server that ends before it is ready is noticed at once
 STOP_SECONDS = 30
 POLL_SECONDS = 0.02
+SHARE = 10  # we wait for at most a tenth longer than need be, and look the less often the longer it takes
+LONGEST_SECONDS = 0.3  # between two looks
 LOG_SECONDS = 30
 LOG_TAIL = 4000
 
@@ -168,22 +170,20 @@ class Server(ABC):
 
     def logged(self, *words: str) -> list[str]:
         """Return the lines of the log that have all these words, as soon as there are any; none when they are late."""
-        deadline = time.monotonic() + LOG_SECONDS
+        looks = _looks(LOG_SECONDS)
         while not (found := [line for line in self.log().splitlines() if all(word in line for word in words)]):
-            if time.monotonic() > deadline:
+            if not next(looks, False):
                 break
-            time.sleep(POLL_SECONDS)
         return found
 
     def wait_until(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         """Ask until the condition holds; raises `PeerError` when time is up or the server has ended."""
-        deadline = time.monotonic() + timeout
+        looks = _looks(timeout)
         while not condition():
             ended = self._process is not None and self._process.poll() is not None
-            if ended or time.monotonic() > deadline:
+            if ended or not next(looks, False):
                 problem = "ended" if ended else f"was not {what} after {timeout:g} s"
                 raise PeerError(f"{self} {problem}\n{self.log()[-LOG_TAIL:]}")
-            time.sleep(POLL_SECONDS)
 
     def __str__(self) -> str:
         return f"{self.name} on {self.address}"
@@ -230,9 +230,9 @@ class Peer(Server):
 
     def proofs(self, domain: str) -> list[str]:
         """By which means this server has let a domain in, each time; from its log, which may be a bit late."""
-        deadline = time.monotonic() + LOG_SECONDS
-        while not (found := self._logged_proofs(domain)) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        looks = _looks(LOG_SECONDS)
+        while not (found := self._logged_proofs(domain)) and next(looks, False):
+            pass
         return found
 
     def _logged_proofs(self, domain: str) -> list[str]:
@@ -244,6 +244,17 @@ class Peer(Server):
     def at(self, port: int) -> tuple[str, int]:
         """Return where to connect to one of its ports."""
         return self.address, port
+
+
+def _looks(seconds: float) -> Iterator[bool]:
+    """Yield True when it is time to look again, until this many seconds have passed.
+
+    Each look costs processor time, ours and often that of the process that is looked at.
+    """
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) <= seconds:
+        time.sleep(min(LONGEST_SECONDS, max(POLL_SECONDS, passed / SHARE)))
+        yield True
 
 
 def accepts(address: str, port: int) -> bool:
