@@ -22,7 +22,7 @@ class Confined(Gateway):
     """The gateway where a process may have only a few descriptors."""
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.interop.confined", str(FEW), *super().command()]
+        return [sys.executable, "-m", "tests.support.hampered", "--descriptors", str(FEW), *super().command()]
 
 
 @pytest.fixture

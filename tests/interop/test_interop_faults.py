@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -209,7 +208,7 @@ def config(world: World, folder: Path, **dns: Any) -> Path:
 
 def inspected(file: Path, *domains: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.interop.inspections", str(file), *domains]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=ROOT)
+    done = forks.run(command, folder=ROOT, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))  # and its use of the machine, at USAGE
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -76,8 +77,8 @@ class Faulty(Gateway):
     def command(self) -> list[str]:
         if not self.ending:
             return super().command()
-        inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:{self.ending}"]
-        return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *inject, *super().command()]
+        inject = f"fdatasync:{self.ending}"
+        return [sys.executable, "-m", "tests.support.hampered", "--inject", inject, *super().command()]
 
 
 @dataclass
