@@ -51,7 +51,7 @@ class Credentials:
 
 def believing_anybody() -> ssl.SSLContext:
     """Return TLS for an initiating entity that does not check certificates."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -27,7 +27,7 @@ STREAMS = "http://etherx.jabber.org/streams"
 
 def client_hello() -> bytes:
     """The first words of a TLS handshake."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

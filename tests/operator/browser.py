@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 DESK, PHONE, WIDE = (1366, 900), (390, 844), (2560, 1300)
 PATIENCE = 20
+LOOK_SECONDS = 0.25  # each look costs the browser about as much as a second of the page
 IMAGES = os.environ.get("XMPP_GATEWAY_IMAGES")  # a folder: the screenshots are put there
 READ = """
 const [selector, attribute] = arguments;
@@ -81,7 +82,7 @@ def show(browser: Chrome, *, width: int, height: int, dark: bool = False) -> Non
 
 def wait(browser: Chrome, condition: Any) -> None:
     """Wait until something is so on the page."""
-    WebDriverWait(browser, PATIENCE, 0.1).until(lambda _: condition())
+    WebDriverWait(browser, PATIENCE, LOOK_SECONDS).until(lambda _: condition())
 
 
 def text(browser: Chrome, selector: str) -> str:
