@@ -30,6 +30,7 @@ SEED = int(os.environ.get("OUTBOX_SEED", "14"))
 ROUND = 5
 LONGEST_SECONDS = 1.0  # of sending before a kill
 BLOCK = 20  # messages sent at a time
+ACKNOWLEDGED_SECONDS = 30.0  # of a busy machine
 QUIET_SECONDS = 4.0  # without a message, and nothing more will come
 ARRIVAL_SECONDS = 150.0  # ejabberd may refuse a gateway that was killed for 42 s; and the machine may be busy
 OURS = "crash.test"
@@ -162,12 +163,21 @@ async def talk(client: Client, to: str, life: int, account: Account) -> None:
         await asyncio.sleep(0.005)
 
 
+async def some_are_acknowledged(account: Account) -> None:
+    """Wait for more than a block, without which an end would show nothing; in later lives there are as many already."""
+    async with asyncio.timeout(ACKNOWLEDGED_SECONDS):
+        while len(account.sent) - len(account.unacknowledged) <= BLOCK:
+            await asyncio.sleep(0.01)
+
+
 async def live(ours: Faulty, to: str, life: int, account: Account, chance: Random) -> None:
     """Let the gateway live once: start it, send, and see it end; it may end before it has started."""
     try:
         await asyncio.to_thread(ours.start)
         async with juliet(ours, account) as sender:
             talking = asyncio.create_task(talk(sender, to, life, account))
+            if ours.ending == RANDOM:
+                await some_are_acknowledged(account)
             longest = LONGEST_SECONDS if KILL not in ours.ending else 10 * LONGEST_SECONDS
             seconds = chance.uniform(0.05, longest) if ours.ending == RANDOM else longest
             with suppress(TimeoutError):
