@@ -242,7 +242,7 @@ def component_header(domain: str) -> str:
 
 def client_tls(bundle: Path | None = None, *, alpn: bool = False) -> ssl.SSLContext:
     """TLS for the initiating entity: believes any certificate, and shows the one in the bundle."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the system has many authorities, and reading them takes long
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the system has many authorities, and reading them is slow
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if bundle:

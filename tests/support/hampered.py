@@ -1,4 +1,4 @@
-"""Becomes a program of ours, with few file descriptors, or with faults that strace injects into its system calls.
+"""Runs one of our programs with few file descriptors, or with faults that strace injects into its system calls.
 
     python -m tests.support.hampered --descriptors 80 PROGRAM ARGUMENTS
     python -m tests.support.hampered --inject fdatasync:error=EIO:when=2 PROGRAM ARGUMENTS
