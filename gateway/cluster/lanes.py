@@ -112,9 +112,6 @@ class Intake(Generic[KeyT]):
         self._most = most
         self._ends: dict[KeyT, _End] = {}
 
-    def __len__(self) -> int:
-        return len(self._ends)
-
     def has_room_for(self, lane: KeyT) -> bool:
         """Return whether batches of this lane can be taken."""
         return lane in self._ends or len(self._ends) < self._most

@@ -36,9 +36,6 @@ class OpenWork:
     def __len__(self) -> int:
         return len(self._begun)
 
-    def __contains__(self, stanza: Stanza) -> bool:
-        return _key_of(stanza) in self._begun
-
     def __iter__(self) -> Iterator[Begun]:
         return iter(list(self._begun.values()))
 

@@ -38,9 +38,6 @@ class Exposure:
         self._stream = 0
         self._soon = Timer(keeper.clock)
 
-    def __bool__(self) -> bool:
-        return bool(self._batches)
-
     @property
     def first(self) -> int:
         """Return the number of the first one that is exposed."""

@@ -99,11 +99,6 @@ class DomainState:
         return sum(pair.stanzas for pair in self.pairs)
 
     @property
-    def bytes(self) -> int:
-        """Return their size in bytes."""
-        return sum(pair.bytes for pair in self.pairs)
-
-    @property
     def oldest(self) -> float | None:
         """Return when the oldest of them was accepted."""
         return min((pair.oldest for pair in self.pairs), default=None)

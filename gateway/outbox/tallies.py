@@ -6,8 +6,6 @@ tallies are never too low, and a refusal needs no access to the disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from gateway.outbox.errors import Bound, OutboxFull
 from gateway.outbox.records import OutboxLimits
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -38,9 +36,6 @@ class Tallies:
         self._pairs: dict[DomainPair, Tally] = {}
         self._by_id: dict[int, Tally] = {}
         self._senders: dict[Domain, int] = {}
-
-    def __iter__(self) -> Iterator[Tally]:
-        return iter(self._pairs.values())
 
     def find(self, pair: DomainPair) -> Tally | None:
         """Return the tally of a pair, if it has one."""

@@ -199,9 +199,6 @@ class Unproved:
     def __len__(self) -> int:
         return len(self._address_of)
 
-    def __contains__(self, guest: object) -> bool:
-        return guest in self._address_of
-
     def at(self, address: str) -> int:
         """Return how many there are of that address."""
         return len(self._at.get(address, ()))
