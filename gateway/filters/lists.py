@@ -192,11 +192,11 @@ def read_list_file(file: Path) -> tuple[Entries, list[str]]:
             text = line.partition("#")[0].strip()
             if not text:
                 continue
+            if len(entries) >= MOST_ENTRIES:
+                wrong.append(f"line {number}: more than {MOST_ENTRIES:,} entries; the rest is left out")
+                break
             try:
                 entries.add(read_entry(text))
             except MalformedAddress as error:
                 wrong.append(f"line {number}: {error.problem}")
-            if len(entries) > MOST_ENTRIES:
-                wrong.append(f"line {number}: more than {MOST_ENTRIES:,} entries; the rest is left out")
-                break
     return entries, wrong

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.bounds.tables import Rates, Seldom, address_of, neighbourhood
-from gateway.notices.notices import Level, Notice, Publish
+from gateway.notices.notices import Level, Notice, Publish, counted
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 _TELL_SECONDS = 10.0
@@ -59,7 +59,7 @@ class NotDialled(Complaint):
 
     @property
     def sentence(self) -> str:
-        more = f" (and {self.untold} times before)" if self.untold else ""
+        more = f" (and {counted(self.untold, 'time')} before)" if self.untold else ""
         return f"no stream was opened to {self.address}{more}: {self.why}"
 
 

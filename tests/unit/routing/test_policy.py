@@ -184,6 +184,13 @@ def test_asserted_pairs(
     assert door.terms_of_pair(DomainPair(Domain(sender), Domain(target))) == answer
 
 
+def test_nothing_is_asserted_by_a_domain_that_a_filter_shuts_out() -> None:
+    policy = OutsidePolicy(DOMAINS, terms_for, lambda domain: "a filter" if domain == "far.test" else "")
+    pair = DomainPair(Domain("far.test"), SERVICE)
+    assert policy.terms_of_pair(pair) is StanzaCondition.FORBIDDEN
+    assert policy.terms_of_pair(pair._replace(sender=Domain("else.test"))) == OUR_TERMS
+
+
 @pytest.mark.parametrize(
     ("door", "sender"),
     [(OUTSIDE, "service.test"), (OUTSIDE, "rooms.component.test"), (OUTSIDE, "relayed.test"), (INSIDE, "far.test")],

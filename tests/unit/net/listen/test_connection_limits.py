@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bounds.tables import neighbourhood
-from gateway.net.listen.connection_limits import ConnectionLimits, Crowd, Places, TurnedAway, Unproved
+from gateway.net.listen.connection_limits import (
+    PROVED_FACTOR,
+    Complaints,
+    ConnectionLimits,
+    Crowd,
+    NotDialled,
+    Places,
+    TurnedAway,
+    Unproved,
+)
 from gateway.notices.notices import Notice
 from gateway.xmpp.errors import StreamError
 from tests.support.calls import calls_of
@@ -68,6 +77,26 @@ def test_so_many_are_let_in_from_one_address_and_others_still() -> None:
     harness = LimitsHarness(per_address=2)
     assert [harness.come("192.0.2.1") is not None for _ in range(3)] == [True, True, False]
     assert harness.come("192.0.2.2") is not None
+
+
+def test_streams_that_have_proved_something_have_a_limit_of_their_own() -> None:
+    harness = LimitsHarness(per_address=1, per_minute=0)
+    assert all(harness.come("192.0.2.1", proved=True) for _ in range(PROVED_FACTOR))
+    assert harness.come("192.0.2.1") is None
+    assert f"{PROVED_FACTOR} streams are open from there" in harness.sentences()[0]
+    assert harness.come("198.51.100.1") is not None
+
+
+def test_what_cannot_be_dialled_is_told_with_the_number_of_those_before() -> None:
+    told: list[Notice] = []
+    complaints = Complaints(told.append, NotDialled)
+    for now in (0.0, 1.0, 1000.0):
+        complaints.tell("far.test", "3 streams are open", now)
+    assert [each.sentence for each in told] == [
+        "no stream was opened to far.test: 3 streams are open",
+        "no stream was opened to far.test (and 1 time before): 3 streams are open",
+    ]
+    assert len({each.cause for each in told}) == 1
 
 
 def test_who_leaves_makes_room() -> None:
