@@ -149,6 +149,25 @@ def test_what_is_kept_goes_out_in_order_before_what_comes(harness: KeptRouteHarn
     assert harness.kept == 0
 
 
+@pytest.mark.parametrize(
+    ("ids", "written"), [(("1", "3" * 500, "4"), "1 4"), (("3" * 500, "4"), "4"), (("3" * 500,), "")]
+)
+def test_what_is_kept_and_larger_than_the_other_side_takes_comes_back(
+    harness: KeptRouteHarness, ids: tuple[str, ...], written: str
+) -> None:
+    harness.send(*(MESSAGE.format(id=id_) for id_ in ids))
+    harness.refused()
+    harness.pass_(16)
+    stream = Stream(harness.log)
+    stream.is_managed, stream.largest = True, 500
+    harness.openings[-1].callback(stream)
+    bounced = "we get error " + "3" * 500 + " policy-violation"
+    assert harness.heard() == ["open", "open", bounced, *([f"write {written}"] if written else [])]
+    stream.acknowledges(len(stream.written))
+    assert harness.kept == 0
+    assert harness.route.disposition is Disposition.SENDING
+
+
 def test_what_is_never_kept_is_bounced_as_ever(harness: KeptRouteHarness) -> None:
     harness.send(*messages(1), ASKED.format(id=2))
     harness.refused()
