@@ -239,6 +239,24 @@ def test_a_message_of_a_type_that_does_not_exist_is_refused() -> None:
     assert condition(home.got().pop()) == "bad-request"
 
 
+@pytest.mark.parametrize(
+    ("sender", "to", "told"),
+    [(ALICE, "", "bad-request"), (ALICE, "@", "jid-malformed"), ("@", CONTACT, "jid-malformed")],
+)
+def test_a_message_with_addresses_that_are_none_is_refused(sender: str, to: str, told: str) -> None:
+    home = Bridged()
+    text = WRAPPED.format(who=BRIDGE, version=2, sender=sender, to=to)
+    home.arrive(text.replace(" to=''", ""))
+    assert condition(home.got().pop()) == told
+
+
+def test_a_message_to_the_account_itself_comes_once() -> None:
+    home = Bridged()
+    client = home.alice()
+    home.arrive(WRAPPED.format(who=BRIDGE, version=2, sender=ALICE, to=ALICE))
+    assert [each.body for each in client.got] == ["Ay me!"]
+
+
 def test_an_answer_that_swells_when_it_is_wrapped_is_refused() -> None:
     home = Bridged()
     home.arrive(ASKED.format(who=BRIDGE, outer="get", inner="get", to=CONTACT, payload=PAYLOAD, more=""))

@@ -124,6 +124,16 @@ def test_to_others_there_is_no_account(subscription: str | None, online: bool, p
     assert condition(home) == "service-unavailable"
 
 
+@pytest.mark.parametrize("payload", ["", "<a xmlns='urn:a'/><b xmlns='urn:b'/>"])
+def test_a_request_that_is_none_does_not_tell_who_is_there(payload: str) -> None:
+    told = []
+    for to in (ALICE, "nobody@example.com"):
+        home = Home("alice")
+        home.arrive(iq("get", payload, f"from='bob@example.net/x' to='{to}'"))
+        told.append(condition(home))
+    assert told == ["bad-request", "bad-request"]
+
+
 def test_own_client_may_ask_without_recipient() -> None:
     phone = Home("alice").client("alice", "phone")
     phone.say(
