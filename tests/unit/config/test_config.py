@@ -156,6 +156,8 @@ MISTAKES = [
     Case("outbox.bytes", "at least 1048576 bytes", "[outbox]\nbytes = 1000"),
     Case("outbox.key_file", "make a key with: (umask 077; head -c 32", "[outbox]\nkey_file = 'outbox.key'"),
     Case("outbox.key_file", "but a key has 32", "[outbox]\nkey_file = 'secret'"),
+    Case("outbox.key_file", "has more bytes, but a key has 32", "[outbox]\nkey_file = 'long'"),
+    Case("outbox.key_file", "Is a directory", "[outbox]\nkey_file = '.'"),
     Case("peers.any.keep", "'some' is not one of 'no', 'waiting', 'all'", "[peers.any]\nkeep = 'some'"),
     Case("peers.any.keep_hours", "0 is too small: at least 0.01 hours", "[peers.any]\nkeep_hours = 0"),
     # Doors
