@@ -13,7 +13,7 @@ from twisted.words.protocols.jabber.xmpp_stringprep import nodeprep
 
 from gateway.xmpp.addresses import Address, prepare_local
 from gateway.xmpp.errors import MalformedAddress
-from tests.support.addresses import BASIC_PLANE, TwoRules, any_text, result
+from tests.support.addresses import TwoRules, any_text, put_into, result
 
 RULES = TwoRules(precis=get_profile("UsernameCaseMapped").enforce, stringprep=nodeprep.prepare)
 
@@ -107,15 +107,15 @@ def test_excluded_character_is_refused(character: str, width: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["{}", "a{}a", "א{}א"])
 def test_every_character_is_what_nodeprep_makes_of_it(pattern: str) -> None:
-    texts = [text for text in map(pattern.format, BASIC_PLANE) if RULES.both_define(text)]
-    assert len(texts) > 500
+    texts = [text for text in put_into(pattern) if RULES.both_define(text)]
+    assert len(texts) > 50
     assert [text for text in texts if prepare_local(text) != nodeprep.prepare(text)] == []
 
 
 @pytest.mark.parametrize("pattern", ["{}", "a{}a", "א{}א"])
 def test_every_character_that_rfc_7622_refuses_is_refused(pattern: str) -> None:
-    texts = [text for text in map(pattern.format, BASIC_PLANE) if result(RULES.precis, text) is None]
-    assert len(texts) > 1000
+    texts = [text for text in put_into(pattern) if result(RULES.precis, text) is None]
+    assert len(texts) > 200
     assert [text for text in texts if result(prepare_local, text) is not None] == []
 
 

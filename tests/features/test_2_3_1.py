@@ -13,7 +13,7 @@ from twisted.words.protocols.jabber.xmpp_stringprep import resourceprep
 
 from gateway.xmpp.addresses import Address, prepare_resource
 from gateway.xmpp.errors import MalformedAddress
-from tests.support.addresses import BASIC_PLANE, TwoRules, any_text, result
+from tests.support.addresses import TwoRules, any_text, put_into, result
 
 RULES = TwoRules(precis=get_profile("OpaqueString").enforce, stringprep=resourceprep.prepare)
 
@@ -95,7 +95,7 @@ def test_what_is_no_resourcepart_is_refused(text: str) -> None:
 @pytest.mark.parametrize("pattern", ["{}", "a{}a", "א{}א"])
 def test_every_character_is_what_resourceprep_makes_of_it(pattern: str) -> None:
     """Some stay: OpaqueString would refuse old letters of Hangul, the Arabic tatweel, or dots without their letters."""
-    texts = [text for text in map(pattern.format, BASIC_PLANE) if RULES.both_define(text)]
+    texts = [text for text in put_into(pattern) if RULES.both_define(text)]
     staying = [text for text in texts if prepare_resource(text) != resourceprep.prepare(text)]
     assert {result(RULES.precis, resourceprep.prepare(text)) for text in staying} == {None}
     assert {prepare_resource(text) for text in staying} == set(map(RULES.precis, staying))

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -44,6 +46,7 @@ ALIKE = {
     "Hangul syllables": range(0xAC00, 0xD7A4),
     "private use": range(0xE000, 0xF900),
 }
+OF_A_KIND = 3
 _STEP = 1 if os.environ.get("EVERY_CHARACTER") else 17
 
 
@@ -54,6 +57,40 @@ def _is_wanted(code: int) -> bool:
 
 # The code points that are characters of text, as far as two bytes go; all of them with EVERY_CHARACTER set.
 BASIC_PLANE = [chr(code) for code in range(0x10000) if _is_wanted(code)]
+
+
+def _kind(character: str) -> tuple[object, ...]:
+    """Return all properties that a rule for a character among others can ask for."""
+    mapping = unicodedata.decomposition(character)
+    return (
+        unicodedata.category(character),
+        unicodedata.bidirectional(character),
+        unicodedata.combining(character),
+        unicodedata.east_asian_width(character),
+        mapping.partition(">")[0] if mapping.startswith("<") else mapping.count(" ") if mapping else None,
+        *(turn(character) == character for turn in (str.lower, str.upper, str.casefold)),
+    )
+
+
+@cache
+def put_into(pattern: str) -> list[str]:
+    """Return every code point of BASIC_PLANE put into this pattern.
+
+    Where it has neighbours in the pattern, these are what is tested, and three code points of each kind are enough; all
+    are taken with EVERY_CHARACTER set.
+    """
+    characters = BASIC_PLANE if pattern == "{}" or _STEP == 1 else _some_of_each_kind()
+    return [pattern.format(character) for character in characters]
+
+
+def _some_of_each_kind() -> list[str]:
+    met: Counter[tuple[object, ...]] = Counter()
+    chosen = []
+    for character in BASIC_PLANE:
+        met[kind := _kind(character)] += 1
+        if met[kind] <= OF_A_KIND or character in OPINIONATED or character.isascii():
+            chosen.append(character)
+    return chosen
 
 
 def result(prepare: Callable[[str], str], text: str) -> str | None:

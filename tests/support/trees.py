@@ -16,13 +16,22 @@ def element(xml: str, namespace: str = CONTENT) -> Element:
 
 def stanza(xml: str) -> Stanza:
     """The stanza of this XML, as it would come from a stream."""
-    codec = Codec(Budget(), AddressCache())
-    codec.feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>")
-    codec.take()
+    codec = _streams.pop() if _streams else _stream()
     codec.feed(xml.encode())
     (read,) = codec.take()
     assert isinstance(read, Stanza)
+    _streams.append(codec)  # unless it has ended by an error
     return read
+
+
+def _stream() -> Codec:
+    codec = Codec(Budget(), AddressCache())
+    codec.feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>")
+    codec.take()
+    return codec
+
+
+_streams: list[Codec] = []  # to open one takes longer than to read a stanza
 
 
 def swelling() -> str:
