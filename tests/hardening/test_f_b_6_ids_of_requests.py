@@ -30,7 +30,7 @@ def grown(action: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def ask(requests: Requests, count: int = 100) -> None:
+def ask(requests: Requests, count: int = 40) -> None:
     for number in range(count):
         requests.asked("bridge", request(f"{number}{LONG}"))
 
