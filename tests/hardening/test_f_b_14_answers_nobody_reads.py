@@ -19,6 +19,7 @@ from tests.support.reactor import run_in_reactor, running_reactor
 from tests.support.talk import header, server_features
 from tests.support.wire import Wire
 
+LIMITS = "[limits]\nunauthenticated_stream_bytes = 1000000000\nnegotiate_seconds = 3600\nstall_seconds = 3600\n"
 VERIFY = "<db:verify from='theirs.test' to='ours.test' id='0c7f-1'>6d3c4b</db:verify>"
 READ = 100  # questions in one read
 
@@ -106,7 +107,7 @@ def offer(connection: socket.socket) -> int:
 
 def test_f_b_14_answers_that_are_not_read_over_a_socket_take_bounded_memory(tmp_path: Path) -> None:
     text = '[listen]\nserver = ["tcp:0:interface=127.0.0.1"]\n[peers.any]\nrequire_tls = false\n'
-    config = Folder(tmp_path).complete(text + "[limits]\nunauthenticated_stream_bytes = 1000000000\n")
+    config = Folder(tmp_path).complete(text + LIMITS)
 
     async def scenario() -> tuple[int, int, int]:
         gateway = build(load(config), running_reactor())
@@ -125,7 +126,7 @@ def test_f_b_14_answers_that_are_not_read_over_a_socket_take_bounded_memory(tmp_
         await gateway.stopService()
         return taken, read, held
 
-    taken, read, held = run_in_reactor(scenario, timeout=60)
+    taken, read, held = run_in_reactor(scenario, timeout=120)
     assert 0 < read < MOST_HELD
     assert taken < OFFERED
     assert held < 2 * MOST_HELD
