@@ -115,7 +115,9 @@ class Bounded(Generic[K, V]):
         crowd.keys[key] = None
         crowd.size += size
         self._size += size
-        self._stamp(cause, crowd)
+        self._stamps = crowd.stamp = self._stamps + 1
+        if self._ranked_at:
+            self._rank_again(cause, crowd)
         while len(self._entries) > self._most:
             self._rank()
             self._make_room(self._by_number)
@@ -134,7 +136,9 @@ class Bounded(Generic[K, V]):
         del crowd.keys[key]
         if crowd.keys:
             crowd.size -= size
-            self._stamp(cause, crowd)
+            self._stamps = crowd.stamp = self._stamps + 1
+            if self._ranked_at:
+                self._rank_again(cause, crowd)
         else:
             del self._crowds[cause]
         return value
@@ -160,7 +164,9 @@ class Bounded(Generic[K, V]):
         if len(crowd.keys) > 1:
             del crowd.keys[key]
             crowd.keys[key] = None
-        self._stamp(cause, crowd)
+        self._stamps = crowd.stamp = self._stamps + 1
+        if self._ranked_at:
+            self._rank_again(cause, crowd)
         return value
 
     def clear(self) -> None:
@@ -169,13 +175,6 @@ class Bounded(Generic[K, V]):
         self._crowds.clear()
         self._forget_ranks()
         self._size = 0
-
-    def _stamp(self, cause: Hashable, crowd: _CauseEntries[K]) -> None:
-        """Make a cause the youngest; its entries may have changed."""
-        self._stamps += 1
-        crowd.stamp = self._stamps
-        if self._ranked_at:
-            self._rank_again(cause, crowd)
 
     def _rank_again(self, cause: Hashable, crowd: _CauseEntries[K]) -> None:
         if 2 * len(self._entries) < self._ranked_at:

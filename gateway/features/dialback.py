@@ -89,11 +89,12 @@ class Dialback(StreamFeature[ServerFacts]):
         feature = offered.first(DIALBACK_FEATURE, "dialback")
         errors = feature is not None and feature.first(DIALBACK_FEATURE, "errors") is not None
         facts = replace(facts, peer_dialback_errors=errors)
-        if facts.proves(facts.pair):
+        pair = facts.pair
+        if facts.proves(pair):
             return Step(facts=facts, then=Then.CONTINUE)
         if not facts.terms.allow(Means.DIALBACK):
             return None
-        return self.assert_pair(facts, facts.pair)
+        return self.assert_pair(facts, pair)
 
     def assert_pair(self, facts: ServerFacts, pair: DomainPair) -> Step:
         """Initiating server, step 1 (XEP-0220 §2.1.1)."""

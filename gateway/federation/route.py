@@ -506,6 +506,8 @@ class RemoteRoute:
 
     def _wait(self, now: float) -> Wait | None:
         """Return the longer wait, if both the domain and the pair have failed."""
+        if not self._backoff:  # nothing has failed for a while
+            return None
         waits = [wait for whom in (self.pair.target, self.pair) if (wait := self._backoff.wait(whom, now))]
         return max(waits, key=lambda wait: wait.retry_at, default=None)
 

@@ -331,9 +331,10 @@ class ServerFacts(NegotiatedFacts):
     @property
     def pair(self) -> DomainPair:
         """The domain pair of the stream header: sender and target on this stream."""
-        if self.role is Role.INITIATING:
-            return DomainPair(self.our_domain, self.their_domain)
-        return DomainPair(self.their_domain, self.our_domain)
+        ours, theirs = self.local, self.remote
+        if ours is None or theirs is None:
+            raise Misuse("the stream headers have not named both sides yet")
+        return DomainPair(ours, theirs) if self.role is Role.INITIATING else DomainPair(theirs, ours)
 
     def proves(self, pair: DomainPair) -> bool:
         """Return whether exactly this pair has been proved on this stream."""

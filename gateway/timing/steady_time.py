@@ -1,9 +1,8 @@
 """Steady time: timers that do not follow the system's clock when it is set.
 
 Twisted measures timers by the system's clock. When an operator or NTP sets it back by an hour, every timer waits an
-hour longer: nothing times out, nothing is retried. So the reactor gets a clock that starts at the time of day and then
-follows monotonic time. All durations are measured by it. Timestamps for people use the time of day itself
-(`time_of_day`).
+hour longer: nothing times out, nothing is retried. So the reactor gets the monotonic clock, which starts anywhere. All
+durations are measured by it. Timestamps for people use the time of day (`time_of_day`).
 """
 
 from __future__ import annotations
@@ -15,18 +14,14 @@ from twisted.internet.base import ReactorBase
 
 from gateway.timing.reactor import IReactor
 
-_AHEAD = time.time() - time.monotonic()
-
-
-def _steady() -> float:
-    """Return the seconds that started at the time of day and then followed monotonic time."""
-    return time.monotonic() + _AHEAD
-
 
 def keep_steady(reactor: IReactor) -> None:
-    """Make a reactor measure its timers by monotonic time from now on. Running timers are not affected."""
+    """Make a reactor measure its timers by monotonic time from now on. Running timers keep the time that is left."""
     if isinstance(reactor, ReactorBase):
-        reactor.seconds = _steady
+        ahead = reactor.seconds() - time.monotonic()
+        reactor.seconds = time.monotonic
+        for timer in reactor.getDelayedCalls():
+            timer.delay(-ahead)
 
 
 def time_of_day(reactor: IReactor) -> Callable[[], float]:

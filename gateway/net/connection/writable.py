@@ -79,9 +79,11 @@ class Writable:
             sent = self._write_some(data)
             if sent == len(data):
                 return
-            if isinstance(sent, int):  # otherwise the connection is lost, as the transport will find out
+            if isinstance(sent, int):
                 data = data[sent:]
-            self.pauseProducing()
+                self.pauseProducing()
+            else:  # the connection is lost, as the transport will find out
+                self.end()
         elif self._is_full:
             self._excess += len(data)
         transport.write(data)

@@ -346,8 +346,9 @@ class _TargetSearch:
         found = dict(zip(hosts, await _together([self._addresses(host, haste) for host in hosts]), strict=True))
         for sentence in chain.from_iterable(found[host].sentences for host in hosts):
             self._say(sentence)
-        self.definite = self.definite and all(there.addresses or there.definite for there in found.values())
-        if not any(there.addresses for there in found.values()):
+        missing = [there for there in found.values() if not there.addresses]
+        self.definite = self.definite and all(there.definite for there in missing)
+        if len(missing) == len(found):
             raise _no_address(whose, permanent=self.definite)
         targets = [
             Target(host=at.host, port=at.port, tls=at.tls, addresses=self._allowed(at, found, source), source=source)

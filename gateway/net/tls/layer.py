@@ -127,17 +127,19 @@ class TLSLayer:
 
     def _pay(self, pieces: list[bytes]) -> None:
         """Read on behind messages of TLS itself; raise SSL.Error if there are too many of them for the content."""
-        paid = 0
+        debt, paid = self._debt, 0
         while True:
-            content = sum(map(len, pieces[paid:]))
-            self._debt = max(0, self._debt - content) + len(messages) * _MESSAGE_COST
-            if self._debt > _MOST_DEBT:
-                raise SSL.Error([("TLS", "", "too many messages of TLS itself without content in between")])
+            if len(pieces) > paid:
+                debt = max(0, debt - sum(map(len, pieces[paid:])))
+                paid = len(pieces)
             if not messages:
-                return
-            paid = len(pieces)
+                break
+            debt += len(messages) * _MESSAGE_COST
+            if debt > _MOST_DEBT:
+                raise SSL.Error([("TLS", "", "too many messages of TLS itself without content in between")])
             messages.clear()
             openssl.read(self._connection, pieces)
+        self._debt = debt
 
     def _fail(self, error: SSL.Error) -> None:
         """End TLS after a failure: send its alert, and nothing more, not even `</stream>` (RFC 6120 §5.4.3.2)."""
