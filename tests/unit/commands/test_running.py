@@ -259,9 +259,24 @@ ASIDE = {"bytes": 90, "sender": "im.test", "accepted": 0, "reason": "streams to 
             "set aside: 90 bytes from im.test, .*ended over it",
         ),
         ("queues show far.test", "show", SHOWN | {"aside": [ASIDE | {"raw": "<iq/>"}]}, "over it\n  <iq/>"),
-        ("queues hold far.test", "hold", {"domain": "far.test", "stanzas": 1}, "far.test: 1 stanza held until"),
-        ("queues release far.test", "release", {"domain": "far.test", "stanzas": 2}, "far.test: 2 stanzas released"),
-        ("queues drop far.test", "drop", {"domain": "far.test", "stanzas": 2}, "dropped without telling the senders"),
+        (
+            "queues hold far.test",
+            "hold",
+            {"domain": "far.test", "stanzas": 1},
+            "far.test is held until it is released: 1 stanza kept",
+        ),
+        (
+            "queues release far.test",
+            "release",
+            {"domain": "far.test", "stanzas": 2},
+            "far.test is released: 2 stanzas kept for it",
+        ),
+        (
+            "queues drop far.test",
+            "drop",
+            {"domain": "far.test", "stanzas": 2},
+            "for far.test dropped; the senders are not told",
+        ),
         ("close far.test", "close", {"domain": "far.test", "closed": 2}, "2 streams with far.test closed"),
         (
             "retry far.test",
