@@ -121,6 +121,27 @@ def test_service_record_without_a_usable_server_is_taken_as_none(
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        (b"\x00\x05issueca.test", ('0 issue "ca.test"',)),
+        (b"\x80\x05issue", ('128 issue ""',)),
+        (b"\x00\x05issue\xff;", ('0 issue "\ufffd;"',)),
+        (b"\x00\x06issue", ()),
+        (b"\x00", ()),
+        (b"", ()),
+    ],
+    ids=["an authority", "none", "a byte", "cut short", "no tag", "nothing"],
+)
+def test_who_may_issue_is_read_as_zone_files_have_it(data: bytes, read: tuple[str, ...]) -> None:
+    assert read_records("CAA", [dns.RRHeader("a.test", 257, dns.IN, 60, dns.UnknownRecord(data))]) == read
+
+
+def test_names_of_nameservers_and_text_are_read() -> None:
+    assert read_records("NS", [record("", dns.Record_NS("A.root.test"))]) == ("a.root.test",)
+    assert read_records("TXT", [record("a.test", dns.Record_TXT(b"one ", b"two\xff"))]) == ("one two\ufffd",)
+
+
 def test_what_was_found_is_put_in_words() -> None:
     server = ServiceRecord(priority=0, weight=0, port=1, target="a.test")
     nothing = ServiceRecord(priority=0, weight=0, port=0, target="")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from OpenSSL import SSL
 
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.tls.contexts import NoCommonProtocol, TLSContexts, TLSRules, unknown_ciphers
+from gateway.net.tls.requesting import request_by_method, request_certificate
 from gateway.net.tls.session import describe_tls, peer_chain
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import ConfigError, Misuse
@@ -39,8 +42,12 @@ def test_data_passes_both_ways() -> None:
         assert sink.connection.recv(100) == b"<presence/>"
 
 
+@pytest.mark.parametrize("request_it", [request_certificate, request_by_method])
 @pytest.mark.parametrize("ours", [True, False], ids=["with", "without"])
-def test_client_certificate_is_asked_for_and_may_be_missing(ours: bool) -> None:
+def test_client_certificate_is_asked_for_and_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, ours: bool, request_it: Callable[[SSL.Context], None]
+) -> None:
+    monkeypatch.setattr("gateway.net.tls.contexts.request_certificate", request_it)
     client = contexts(*([issued("ours.test")] if ours else []))
     _, server = connect(client.connecting(OURS, PEER, direct=False), contexts(issued("peer.test")).accepting())
     assert bool(peer_chain(server)) is ours
