@@ -55,8 +55,13 @@ _of_the_fork_server = _special(os.environ)
 def use_forks() -> None:
     """Start what can be a fork as one, from now on."""
     global _is_wanted
-    _is_wanted = not any(name.startswith("COVERAGE_") for name in os.environ)  # it has to see each process begin
+    _is_wanted = not is_measured()  # coverage has to see each process begin
     _context.set_forkserver_preload(["tests.support.forks", "tests.support.forks_have"])
+
+
+def is_measured() -> bool:
+    """Return whether this is `make coverage`, which saves what a process has run when that ends by itself."""
+    return any(name.startswith("COVERAGE_") for name in os.environ)
 
 
 def is_possible(command: Sequence[object], environment: Mapping[str, str]) -> bool:

@@ -20,8 +20,9 @@ from typing import Any
 import tomli_w
 
 from gateway.operations.control.client import NotRunning, ask
-from tests.interop.peers.process import Peer
+from tests.interop.peers.process import Peer, PeerError
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, INSIDE, SERVER, SERVER_TLS, laid_over
+from tests.support.forks import is_measured
 
 PROGRAMS = Path(sys.executable).parent
 COMMAND_SECONDS = 10
@@ -46,6 +47,12 @@ class Gateway(Peer):
 
     def environment(self) -> Mapping[str, str]:
         return {"PYTHONUNBUFFERED": "1"}
+
+    def __exit__(self, *exc_info: object) -> None:
+        if is_measured():
+            with suppress(PeerError):
+                self.stop()
+        super().__exit__(*exc_info)
 
     def register(self, jid: str, password: str) -> None:
         """Make an account, also before the start; its domain must be one with accounts."""
