@@ -17,7 +17,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
 
 COMPONENT = "component.outbox.test"
-STANZAS = int(os.environ.get("OUTBOX_STANZAS", "500"))
+STANZAS = int(os.environ.get("OUTBOX_STANZAS", "1100"))  # the outbox reads 500 at a time
 MARK = "Wherefore-art-thou-marked"
 LATE_HOURS = 0.01  # the least that the configuration takes
 PUT_SECONDS = 0.3  # several times what a put may take
@@ -142,7 +142,7 @@ async def test_a_stop_in_good_order_bounces_nothing_and_loses_nothing(start: Sta
     ours = gateway(start)
     far = start(Prosody, "far.stop.test")
     far.stop()
-    said = [str(number) for number in range(5 * MOST)]
+    said = [str(number) for number in range(600)]
     async with attached(ours) as component:
         send(component, "romeo@far.stop.test", *said)
         await until(lambda: waiting(ours) >= len(said))

@@ -30,7 +30,8 @@ SEED = int(os.environ.get("OUTBOX_SEED", "14"))
 ROUND = 5
 LONGEST_SECONDS = 1.0  # of sending before a kill
 BLOCK = 20  # messages sent at a time
-ACKNOWLEDGED_SECONDS = 30.0  # of a busy machine
+PATIENCE_SECONDS = 30.0  # of a busy machine
+HEARD_SECONDS = 0.2
 QUIET_SECONDS = 4.0  # without a message, and nothing more will come
 ARRIVAL_SECONDS = 150.0  # ejabberd may refuse a gateway that was killed for 42 s; and the machine may be busy
 OURS = "crash.test"
@@ -163,9 +164,25 @@ async def talk(client: Client, to: str, life: int, account: Account) -> None:
         await asyncio.sleep(0.005)
 
 
+def is_injected(ours: Faulty) -> bool:
+    """Return whether what was to be injected has been: the process has ended, or has logged the error."""
+    if KILL in ours.ending:
+        return ours._process is not None and ours._process.poll() is not None
+    return "disk I/O error" in ours.log()
+
+
+async def end(account: Account) -> None:
+    """Note an end when all has arrived that the gateway had said before."""
+    before = -1
+    while before != len(account.arrived):
+        before = len(account.arrived)
+        await asyncio.sleep(HEARD_SECONDS)
+    account.at_ends.append(before)
+
+
 async def some_are_acknowledged(account: Account) -> None:
     """Wait for more than a block, without which an end would show nothing; in later lives there are as many already."""
-    async with asyncio.timeout(ACKNOWLEDGED_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(account.sent) - len(account.unacknowledged) <= BLOCK:
             await asyncio.sleep(0.01)
 
@@ -182,15 +199,18 @@ async def live(ours: Faulty, to: str, life: int, account: Account, chance: Rando
             seconds = chance.uniform(0.05, longest) if ours.ending == RANDOM else longest
             with suppress(TimeoutError):
                 await sender.disconnected(seconds)
+            if ours.ending != RANDOM:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while not is_injected(ours):
+                        await asyncio.sleep(0.05)
             ours.kill()
-            account.at_ends.append(len(account.arrived))
-            await asyncio.sleep(0.05)  # what it has said before is heard
+            await end(account)
             talking.cancel()
             sender.abort()
     except (PeerError, LoginError, OSError):
         assert KILL in ours.ending
         ours.kill()
-        account.at_ends.append(len(account.arrived))
+        await end(account)
 
 
 async def arrival(account: Account) -> None:
