@@ -12,6 +12,7 @@ import pytest
 from tests.interop.clients import user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.process import accepts
 from tests.unit.bundled.test_alerts import alert, request
 
 TOKEN = "a token of some length"
@@ -34,7 +35,9 @@ def alerts(start_all: Starter, prosody: Peer, door: str) -> Peer:
         "to": ["romeo@prosody.test"],
     }
     domains = {"alerts.test": {"serve": "alerts", "options": options}}
-    return start_all(Gateway, "alerts.test", options={"domains": domains})
+    gateway = start_all(Gateway, "alerts.test", options={"domains": domains})
+    gateway.wait_until(lambda: accepts(door.partition(":")[0], PORT), PATIENCE, "ready at this door, too")
+    return gateway
 
 
 async def post(door: str, said: dict[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -17,6 +17,7 @@ import pytest
 from tests.interop.clients import user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.process import accepts
 
 TOKEN = "a token of some length"
 POST_TOKEN = "another token of some length"
@@ -83,7 +84,9 @@ def hooks(start_all: Starter, program: Program, prosody: Peer, door: str) -> Pee
         "post_token": POST_TOKEN,
     }
     domains = {"hooks.test": {"serve": "webhook", "options": options}}
-    return start_all(Gateway, "hooks.test", options={"domains": domains})
+    gateway = start_all(Gateway, "hooks.test", options={"domains": domains})
+    gateway.wait_until(lambda: accepts(door.partition(":")[0], PORT), PATIENCE, "ready at this door, too")
+    return gateway
 
 
 async def send(door: str, said: dict[str, Any], token: str = TOKEN) -> tuple[int, dict[str, Any]]:

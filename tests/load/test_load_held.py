@@ -49,7 +49,7 @@ def test_many_streams_stand_and_every_stanza_arrives_while_others_take_up_room(s
         scene.pushed()
         with scene.lag() as lags:
             scene.paced()
-        assert STREAMS < open_streams(scene) <= STREAMS + 2 * UNPROVED  # some are just coming or going
+        assert STREAMS < open_streams(scene) <= STREAMS + 3 * UNPROVED  # some are just coming or going
     assert scene.came.ended >= BESIEGERS - UNPROVED
     assert len(scene.came.made) == 4
     assert median(lags) < max(2, 100 * median(calm))
