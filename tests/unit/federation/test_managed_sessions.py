@@ -25,7 +25,7 @@ from gateway.features.stream_management import (
 )
 from gateway.federation.broken_streams import BrokenStream, BrokenStreams
 from gateway.federation.inbound import InboundSession
-from gateway.federation.outbound import OutboundSession
+from gateway.federation.outbound import ENABLED_SECONDS, OutboundSession
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.federation.stream_end import StreamEnd
@@ -73,7 +73,14 @@ class ManagedHarness:
         self.keeping: Deferred[None] | None = None  # until it fires, what came would not survive a crash
 
     def ours(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
-        """A stream that we have opened, as far as the end of its negotiation."""
+        """A stream that we have opened, as far as the end of its negotiation; managed, and not resumable yet."""
+        session, line = self.enabling(facts, resuming)
+        if facts.management is Management.ON:
+            line.happens(ManagementEnabled())
+        return session, line
+
+    def enabling(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
+        """A stream on which `<enable/>` was just sent."""
         line = Line(facts)
         session = OutboundSession(
             line, attempt(Direction.OUT), DIALBACK, tools(self.neighbours, self.clock), FORTH, self.gone, resuming
@@ -187,6 +194,27 @@ def test_where_it_is_refused_stanzas_go_on_without(harness: ManagedHarness) -> N
     assert not session.is_managed
 
 
+def test_nothing_is_sent_before_it_is_known_how_to_ask_for_it_after_a_break(harness: ManagedHarness) -> None:
+    _, line = harness.enabling()
+    harness.clock.advance(ENABLED_SECONDS / 2)
+    assert harness.heard == []
+    line.happens(ManagementEnabled(id="mantua"))
+    assert harness.heard == ["may send"]
+    assert harness.clock.getDelayedCalls() == []
+
+
+def test_who_never_answers_is_sent_to_all_the_same(harness: ManagedHarness) -> None:
+    harness.enabling()
+    harness.clock.advance(ENABLED_SECONDS)
+    assert harness.heard == ["may send"]
+
+
+def test_a_stream_that_breaks_before_that_leaves_nothing_running(harness: ManagedHarness) -> None:
+    _, line = harness.enabling()
+    line.lost("cut")
+    assert harness.clock.getDelayedCalls() == []
+
+
 # The end of a stream.
 
 
@@ -277,7 +305,9 @@ def test_the_counters_go_on_where_they_were(harness: ManagedHarness) -> None:
 def test_where_it_is_refused_the_counters_begin_again(harness: ManagedHarness) -> None:
     session, line = resuming(harness)
     line.happens(ResumptionRefused())
-    assert harness.heard == ["back 1 2", "may send"]
+    assert harness.heard == ["back 1 2"]
+    line.happens(ManagementEnabled())
+    assert harness.heard[1:] == ["may send"]
     session.send([message(1), message(2)])
     line.happens(Acknowledged(h=2))
     assert line.log == [message(1).raw + message(2).raw + R]
@@ -286,7 +316,7 @@ def test_where_it_is_refused_the_counters_begin_again(harness: ManagedHarness) -
 
 def test_a_refusal_may_still_say_what_was_handled(harness: ManagedHarness) -> None:
     _, line = resuming(harness)
-    line.happens(ResumptionRefused(h=2))
+    line.happens(ResumptionRefused(h=2), ManagementEnabled())
     assert harness.heard == ["may send"]
 
 
