@@ -37,9 +37,6 @@ from gateway.xmpp.stanzas import Stanza
 UNOFFERED_SECONDS = 5.0
 """The time that we wait for an answer to dialback that was not offered, after the other proof was refused."""
 
-ENABLED_SECONDS = 5.0
-"""The time that we wait for the id by which the stream can be resumed; then stanzas are sent without one."""
-
 WhenGone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 
 
@@ -64,7 +61,6 @@ class OutboundSession(ServerSession):
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._ignores_pairs = False
         self._unoffered = Timer(tools.clock)  # until dialback that was not offered is answered
-        self._enabling = Timer(tools.clock)
         self._refused_as: Told | None = None  # the other side refused the pair that the stream was opened for
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
@@ -118,7 +114,6 @@ class OutboundSession(ServerSession):
 
     def lost(self, ending: Ending) -> None:
         self._unoffered.stop()
-        self._enabling.stop()
         super().lost(ending)
         told = self.narrator.last_error or ending.reason
         self._fail_waiting(told)
@@ -157,29 +152,22 @@ class OutboundSession(ServerSession):
         if self.facts.management is Management.RESUMING:
             return  # what is sent first depends on the answer
         if self.facts.management is Management.ON:
-            self._enable()
+            self._manage(
+                Acknowledgements()
+            )  # what was sent before its id is known could not be asked for after a break
         else:
             self._settle(self.pair)
-
-    def _enable(self) -> None:
-        """Wait for the id: if the stream broke, what was written before it came could not be asked for."""
-        self._manage(Acknowledgements())
-        self._enabling.start(ENABLED_SECONDS, lambda: self._settle(self.pair))
 
     def _management_enabled(self, enabled: ManagementEnabled) -> None:
         if self._managed is not None:
             self._managed.counts = True
             self._managed.id = enabled.id
-        self._enabled_or_not()
+        self._settle(self.pair)
 
     def _management_refused(self, _: ManagementRefused) -> None:
         if self._managed is not None:
             self._managed.close()
             self._managed = None
-        self._enabled_or_not()
-
-    def _enabled_or_not(self) -> None:
-        self._enabling.stop()
         self._settle(self.pair)
 
     def _resumed(self, resumed: StreamResumed) -> None:
@@ -192,7 +180,7 @@ class OutboundSession(ServerSession):
     def _resumption_refused(self, refused: ResumptionRefused) -> None:
         if self._resuming is not None:
             self._resuming.settle(refused.h)
-        self._enable()
+        self._manage(Acknowledgements())
 
     def _pair_verified(self, verified: PairVerified) -> None:
         if self.is_usable and verified.pair != self.pair:  # that one is settled with the negotiation

@@ -25,7 +25,7 @@ from gateway.features.stream_management import (
 )
 from gateway.federation.broken_streams import BrokenStream, BrokenStreams
 from gateway.federation.inbound import InboundSession
-from gateway.federation.outbound import ENABLED_SECONDS, OutboundSession
+from gateway.federation.outbound import OutboundSession
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.federation.stream_end import StreamEnd
@@ -196,23 +196,15 @@ def test_where_it_is_refused_stanzas_go_on_without(harness: ManagedHarness) -> N
 
 def test_nothing_is_sent_before_it_is_known_how_to_ask_for_it_after_a_break(harness: ManagedHarness) -> None:
     _, line = harness.enabling()
-    harness.clock.advance(ENABLED_SECONDS / 2)
     assert harness.heard == []
     line.happens(ManagementEnabled(id="mantua"))
     assert harness.heard == ["may send"]
-    assert harness.clock.getDelayedCalls() == []
 
 
-def test_who_never_answers_is_sent_to_all_the_same(harness: ManagedHarness) -> None:
-    harness.enabling()
-    harness.clock.advance(ENABLED_SECONDS)
-    assert harness.heard == ["may send"]
-
-
-def test_a_stream_that_breaks_before_that_leaves_nothing_running(harness: ManagedHarness) -> None:
+def test_where_it_is_refused_there_is_nothing_to_wait_for(harness: ManagedHarness) -> None:
     _, line = harness.enabling()
-    line.lost("cut")
-    assert harness.clock.getDelayedCalls() == []
+    line.happens(ManagementRefused())
+    assert harness.heard == ["may send"]
 
 
 # The end of a stream.
