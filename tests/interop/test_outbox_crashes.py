@@ -60,7 +60,7 @@ def place_of(ending: str) -> float:
 
 
 KILL, FAIL = "signal=KILL", "error=EIO"
-START_SYNCS = 5  # at most as many are those of a start, before anything can be acknowledged
+START_SYNCS = 4  # at most as many are those of a start, before anything can be acknowledged
 CASES = (
     [
         *rounds(Prosody, MANAGED, [RANDOM] * TIMES),
