@@ -23,7 +23,7 @@ TESTED := $(VENV)/.tested
 
 # Most tests wait for something, so there are more workers than a usual machine has cores. WORKERS=0 is one process.
 WORKERS ?= 6
-SPREAD := --workers $(WORKERS)
+SPREAD := -n $(WORKERS) --dist loadscope
 TEST_RESULTS := build/tests.xml
 FAILURES := build/failures.json
 DEB := build/deb
@@ -55,7 +55,7 @@ again: $(TESTED) peers
 soak: $(TESTED) peers
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 	$(BIN)/python -m pytest $(SPREAD) -m soak
-	EVERY_CHARACTER=yes REPETITIONS=100000 $(BIN)/python -m pytest --workers 2 \
+	EVERY_CHARACTER=yes REPETITIONS=100000 $(BIN)/python -m pytest -n 2 --dist loadscope \
 		tests/features tests/unit/xmpp tests/hardening/test_f_b_2_repetitions.py -k "every_character or repetitions"
 	FAULTS=$(STANZAS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m "soak or not soak"
 	OUTBOX_KILLS=$(KILLS) OUTBOX_SEED=$(SEED) OUTBOX_STANZAS=10000 OUTBOX_DEAD=1000 \

@@ -36,7 +36,7 @@ BUSY = "busy"
 
 
 class Failures:
-    """Which tests of this run have failed; with workers, this is in the main process."""
+    """Which tests of this run have failed; it is told on the process that has workers, if there are any."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if file := config.getoption("--failures"):
+    if (file := config.getoption("--failures")) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Failures(file))
 
 
@@ -103,7 +103,7 @@ def main(failures: Path, results: Path, workers: int = FEW) -> int:
     if not failed:
         print("no second run: no test has failed, so it is something else that ended the first one")
         return 1
-    run: Any = [sys.executable, "-m", "pytest", f"--workers={workers}", f"--junit-xml={results}"]
+    run: Any = [sys.executable, "-m", "pytest", "-n", str(workers), "--dist", "loadscope", f"--junit-xml={results}"]
     status = subprocess.run([*run, *failed], check=False).returncode
     print(f"{len(failed)} {'test' if len(failed) == 1 else 'tests'} had to be run again, and {OUTCOME[status != 0]}:")
     print("\n".join(f"  {name}: {reason}" for name, reason in failed.items()))

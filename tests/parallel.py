@@ -1,4 +1,4 @@
-"""How the tests are spread over the workers (tests/workers.py); a pytest plugin.
+"""How the tests are spread over the workers of pytest-xdist; a pytest plugin.
 
 What one worker does in a row is called a scope. A file is a scope, so that servers shared by its tests start once.
 Tests that mostly wait (for traffic at a pace, for faults, for timeouts) are scopes of their own. They and the files
@@ -12,9 +12,13 @@ have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import importlib
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tests.busy import SERVERS
 
@@ -55,20 +59,94 @@ SCENE = "operator/conftest.py"  # whose gateway, with five broken situations aro
 ON_THE_SCENE = tuple(f"tests/operator/test_{name}.py" for name in ("five_situations", "page", "probe"))
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Return what gives scopes to workers, in the order in which they were collected."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scopes(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return Scopes(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("workers"):
+    if not hasattr(config, "workerinput"):
         return
     early = sorted((item for item in items if _is_early(item)), key=_turn)
     items[:] = mixed(early, [item for item in items if not _is_early(item)])
 
 
-def scopes(nodeids: list[str]) -> list[list[int]]:
-    """Return the tests by scope, as their indexes; a scope comes where its first test does."""
-    found: dict[str, list[int]] = {}
-    for index, nodeid in enumerate(nodeids):
-        found.setdefault(scope(nodeid), []).append(index)
-    return [*found.values()]
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Have no garbage looked for while the tests are found: what is made then is to stay."""
+    gc.disable()
+    try:
+        import_a_share(session.config)
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def import_a_share(config: pytest.Config) -> None:
+    """Import every sixth file of tests, if there are six workers, before all of them import all.
+
+    In a new clone no file has been compiled. Workers that go through them side by side would each compile all of them,
+    twice as much work as all the rest of the collection; this way, most of it is done once.
+    """
+    if (worker := getattr(config, "workerinput", None)) is None:
+        return
+    number, of = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    folders = [config.rootpath / name for name in config.args]
+    files = sorted(file for folder in folders for file in folder.rglob("test_*.py"))
+    for file in files[number::of]:
+        with suppress(Exception, pytest.skip.Exception):  # it comes again, and is reported, when it is collected
+            importlib.import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
+
+
+def pytest_collection_finish() -> None:
+    leave_out_what_is_there()
+
+
+def leave_out_what_is_there() -> None:
+    """Leave all tests, and what the files that have been run keep, out of what the garbage collector looks at.
+
+    Many tests have it look, again and again; each look would take longer the more has been kept.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test on a worker, and tell the main process once that it has passed.
+
+    Six messages would tell of each test: that it begins, what its fixtures, its call and their end came to, that it
+    has ended, and that the worker takes the next one. For a small test that is more work than the test itself. Only of
+    a test that has not passed are all reports sent.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return None
+    for report in worth_telling(runtestprotocol(item, log=False, nextitem=nextitem)):
+        item.ihook.pytest_runtest_logreport(report=report)
+    if nextitem is None or nextitem.path != item.path:
+        leave_out_what_is_there()
+    return True
+
+
+def worth_telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
+    """Return the report of the call alone if all has passed, with the time of all, and without its keywords.
+
+    These are most of its size, and asked for by nobody.
+    """
+    calls = [report for report in reports if report.when == "call"]
+    if not all(report.passed for report in reports) or not calls:
+        return reports
+    calls[0].duration = sum(report.duration for report in reports)
+    calls[0].keywords = {}
+    return calls
 
 
 def scope(nodeid: str) -> str:

@@ -9,8 +9,7 @@ needs one is an event or an order to it.
     StreamResumed, or ResumptionRefused   (after a refusal the initiating entity enables it again)
     AcknowledgementRequested, Acknowledged: on both sides, any time after
 
-Stanzas may follow `<enable/>` at once (a client's do). Between servers, the session sends none until it is answered,
-because without the id what was sent could not be asked for after a break. Nor does it until `<resume/>` is answered,
+Stanzas may follow `<enable/>` at once, so it costs no round trip. Until `<resume/>` is answered the session sends none,
 because it does not know which go first; the other side may. The same feature serves clients' streams: the facts under
 which it is allowed are arguments.
 """

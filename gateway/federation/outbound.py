@@ -152,23 +152,18 @@ class OutboundSession(ServerSession):
         if self.facts.management is Management.RESUMING:
             return  # what is sent first depends on the answer
         if self.facts.management is Management.ON:
-            self._manage(
-                Acknowledgements()
-            )  # what was sent before its id is known could not be asked for after a break
-        else:
-            self._settle(self.pair)
+            self._manage(Acknowledgements())
+        self._settle(self.pair)
 
     def _management_enabled(self, enabled: ManagementEnabled) -> None:
         if self._managed is not None:
             self._managed.counts = True
             self._managed.id = enabled.id
-        self._settle(self.pair)
 
     def _management_refused(self, _: ManagementRefused) -> None:
         if self._managed is not None:
             self._managed.close()
             self._managed = None
-        self._settle(self.pair)
 
     def _resumed(self, resumed: StreamResumed) -> None:
         if (broken := self._resuming) is not None:
@@ -181,6 +176,7 @@ class OutboundSession(ServerSession):
         if self._resuming is not None:
             self._resuming.settle(refused.h)
         self._manage(Acknowledgements())
+        self._settle(self.pair)
 
     def _pair_verified(self, verified: PairVerified) -> None:
         if self.is_usable and verified.pair != self.pair:  # that one is settled with the negotiation

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from random import Random
 
-from gateway.federation.backoff import Waits
 from tests.faults.book import Book
 from tests.faults.components import Component
 from tests.faults.faults import Fault
@@ -14,7 +13,7 @@ from tests.faults.faults import Fault
 BATCH = 20
 SETTLE_SECONDS = 90.0
 QUIET_SECONDS = 14.0  # longer than a gateway of these tests waits for a server that is silent, or not there
-KEPT_SECONDS = 3 * Waits.first + 10.0  # longer than it waits with what it keeps, until it tries a server a third time
+KEPT_SECONDS = 40.0  # longer than it waits with what it keeps, until it tries a server for the third time
 
 
 async def send(component: Component, book: Book, count: int, per_second: float, random: Random) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.busy import main
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = "[pytest]\naddopts = -p tests.busy -p tests.workers -p no:cacheprovider\nmarkers = busy(reason): x\n"
+SETTINGS = "[pytest]\naddopts = -p tests.busy -p no:cacheprovider\nmarkers = busy(reason): x\n"
 LATE = """
 import pathlib, pytest
 
@@ -53,7 +53,6 @@ class Folder:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "yes")  # they need nothing of others
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # which may name what these runs cannot find
     return Folder(tmp_path)
 

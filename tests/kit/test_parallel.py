@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from tests.parallel import EARLIEST, LONG, SHARE, WITH_EJABBERD, mixed, scope, scopes
+import pytest
+
+from tests.parallel import (
+    EARLIEST,
+    LONG,
+    SHARE,
+    WITH_EJABBERD,
+    import_a_share,
+    leave_out_what_is_there,
+    mixed,
+    scope,
+    worth_telling,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,9 +76,56 @@ def test_few_others_leave_nobody_out() -> None:
     assert list(mixed([], [100])) == [100]  # type: ignore[list-item]
 
 
-def test_scopes_come_where_their_first_test_does() -> None:
-    files = ["unit/test_a.py::a", "faults/test_f.py::a", "unit/test_a.py::b", "faults/test_f.py::b"]
-    assert scopes([f"tests/{name}" for name in files]) == [[0, 2], [1], [3]]
+@pytest.mark.parametrize(
+    ("number", "imported"),
+    [(0, {"test_a", "test_c"}), (1, {"test_d"}), (None, set())],
+    ids=["first", "second", "alone"],
+)
+def test_each_worker_imports_a_share_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, imported: set[str]
+) -> None:
+    for name, text in {"a": "", "b": "raise ValueError", "c": "", "d": "", "e": "1 +"}.items():
+        (tmp_path / f"share{number}").mkdir(exist_ok=True)
+        (tmp_path / f"share{number}" / f"test_{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    config: Any = SimpleNamespace(rootpath=tmp_path, args=[f"share{number}", "elsewhere/test_x.py::test_y"])
+    if number is not None:
+        config.workerinput = {"workerid": f"gw{number}", "workercount": 2}
+    import_a_share(config)
+    assert {name.partition(".")[2] for name in sys.modules if name.startswith(f"share{number}.")} == imported
+
+
+def test_what_files_keep_is_no_work_for_the_garbage_collector() -> None:
+    kept = [object()]
+    assert any(each is kept for each in gc.get_objects())
+    leave_out_what_is_there()
+    assert not any(each is kept for each in gc.get_objects())
+
+
+def report(when: Any, outcome: Any) -> pytest.TestReport:
+    return pytest.TestReport("x", ("x", 1, "x"), {"x": 1}, outcome, None, when, duration=2.0)
+
+
+def test_one_report_tells_of_a_test_that_has_passed() -> None:
+    [told] = worth_telling([report("setup", "passed"), call := report("call", "passed"), report("teardown", "passed")])
+    assert (told, told.duration, told.keywords) == (call, 6.0, {})
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        {"setup": "failed", "teardown": "passed"},
+        {"setup": "skipped", "teardown": "passed"},
+        {"setup": "passed", "call": "failed", "teardown": "passed"},
+        {"setup": "passed", "call": "skipped", "teardown": "passed"},
+        {"setup": "passed", "call": "passed", "teardown": "failed"},
+        {"setup": "passed", "teardown": "passed"},  # --setup-only
+    ],
+    ids=lambda outcomes: " ".join(outcomes.values()),
+)
+def test_all_reports_tell_of_any_other_test(outcomes: dict[str, str]) -> None:
+    reports = [report(when, outcome) for when, outcome in outcomes.items()]
+    assert worth_telling(reports) == reports
 
 
 def test_what_lasts_is_there() -> None:

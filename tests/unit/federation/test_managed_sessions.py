@@ -73,14 +73,7 @@ class ManagedHarness:
         self.keeping: Deferred[None] | None = None  # until it fires, what came would not survive a crash
 
     def ours(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
-        """A stream that we have opened, as far as the end of its negotiation; managed, and not resumable yet."""
-        session, line = self.enabling(facts, resuming)
-        if facts.management is Management.ON:
-            line.happens(ManagementEnabled())
-        return session, line
-
-    def enabling(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
-        """A stream on which `<enable/>` was just sent."""
+        """A stream that we have opened, as far as the end of its negotiation."""
         line = Line(facts)
         session = OutboundSession(
             line, attempt(Direction.OUT), DIALBACK, tools(self.neighbours, self.clock), FORTH, self.gone, resuming
@@ -194,19 +187,6 @@ def test_where_it_is_refused_stanzas_go_on_without(harness: ManagedHarness) -> N
     assert not session.is_managed
 
 
-def test_nothing_is_sent_before_it_is_known_how_to_ask_for_it_after_a_break(harness: ManagedHarness) -> None:
-    _, line = harness.enabling()
-    assert harness.heard == []
-    line.happens(ManagementEnabled(id="mantua"))
-    assert harness.heard == ["may send"]
-
-
-def test_where_it_is_refused_there_is_nothing_to_wait_for(harness: ManagedHarness) -> None:
-    _, line = harness.enabling()
-    line.happens(ManagementRefused())
-    assert harness.heard == ["may send"]
-
-
 # The end of a stream.
 
 
@@ -297,9 +277,7 @@ def test_the_counters_go_on_where_they_were(harness: ManagedHarness) -> None:
 def test_where_it_is_refused_the_counters_begin_again(harness: ManagedHarness) -> None:
     session, line = resuming(harness)
     line.happens(ResumptionRefused())
-    assert harness.heard == ["back 1 2"]
-    line.happens(ManagementEnabled())
-    assert harness.heard[1:] == ["may send"]
+    assert harness.heard == ["back 1 2", "may send"]
     session.send([message(1), message(2)])
     line.happens(Acknowledged(h=2))
     assert line.log == [message(1).raw + message(2).raw + R]
@@ -308,7 +286,7 @@ def test_where_it_is_refused_the_counters_begin_again(harness: ManagedHarness) -
 
 def test_a_refusal_may_still_say_what_was_handled(harness: ManagedHarness) -> None:
     _, line = resuming(harness)
-    line.happens(ResumptionRefused(h=2), ManagementEnabled())
+    line.happens(ResumptionRefused(h=2))
     assert harness.heard == ["may send"]
 
 
