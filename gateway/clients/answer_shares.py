@@ -42,7 +42,7 @@ class AnswerShares:
         self._take_share = take_share
         self._settle = settle
         self._until_ready = until_ready
-        self._rest: deque[Stanza] = deque()
+        self._rest: deque[Stanza] | None = None  # hardly any client ever has one
         self._next = Timer(clock)
         self._until_taken = Waiters()
 
@@ -55,6 +55,8 @@ class AnswerShares:
             stanzas = stanzas[taken:]
             self._settle()
             self._take_more_later()
+        if self._rest is None:
+            self._rest = deque()
         self._rest.extend(stanzas)
         return self._until_taken.wait()
 
@@ -86,7 +88,7 @@ class AnswerShares:
             wait.addCallback(lambda _: self._until_taken.release())
 
 
-def _drawn(stanzas: deque[Stanza]) -> Iterator[Stanza]:
+def _drawn(stanzas: deque[Stanza] | None) -> Iterator[Stanza]:
     """Yield the stanzas, each of which is then no longer there."""
     while stanzas:
         yield stanzas.popleft()
