@@ -101,12 +101,14 @@ def test_service_logs_to_twistds_logfile_and_ends_at_sigterm(folder: Folder, for
     file = folder.complete(f'[listen]\nserver = ["tcp:0:interface=127.0.0.1"]\n[log]\nformat = "{form}"\n')
     arguments = ["--nodaemon", "--logfile=service.log", "--pidfile=", "xmpp-gateway", "--config", file]
     lines = run_until_it_answers(folder.path, *arguments)
-    assert lines[-1].endswith("stopped" if form == "text" else '"facts": {"text": "stopped", "weight": "info"}}')
     sentence = "answering for im.test; ports: server tcp:0:interface=127.0.0.1"
     if form == "text":
+        assert lines[-1].endswith("stopped")
         assert any(line.endswith(f" info  {sentence}") for line in lines)
     else:
-        assert sentence in [json.loads(line)["message"] for line in lines]
+        records = [json.loads(line) for line in lines]
+        assert records[-1]["facts"] == {"text": "stopped", "weight": "info"}
+        assert sentence in [record["message"] for record in records]
 
 
 def test_gateway_brings_its_log_to_the_application() -> None:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
-from tests.interop.peers.process import Peer
+from tests.interop.peers.process import STOP_SECONDS, Peer, PeerError
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS, laid_over
 
 MODULES = ("disco", "ping", "posix", "private", "roster", "saslauth", "time", "tls", "uptime", "vcard", "version")
+STUMBLED = "attempt to call a nil value (method 'close')"
 
 
 class Prosody(Peer):
@@ -42,6 +45,13 @@ class Prosody(Peer):
         accounts = self.folder / "data" / _file_name(domain) / "accounts"
         accounts.mkdir(parents=True, exist_ok=True)
         (accounts / f"{_file_name(user)}.dat").write_text(f"return {_lua({'password': password})};\n")
+
+    def wait(self, timeout: float = STOP_SECONDS) -> int:
+        """As `Peer.wait`; ask again if the shutdown stumbles, as it does over a connection just being taken."""
+        with suppress(PeerError):  # it has ended, or it takes its time
+            self.wait_until(lambda: STUMBLED in self.log(), timeout, "seen to stumble")
+            self._signal(SIGTERM)
+        return super().wait(timeout)
 
     @property
     def configuration(self) -> Path:
