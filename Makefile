@@ -22,7 +22,7 @@ INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.tested
 
 # Most tests wait for something, so there are more workers than a usual machine has cores. WORKERS=0 is one process.
-WORKERS ?= 5
+WORKERS ?= 7
 SPREAD := -n $(WORKERS) --dist loadscope
 TEST_RESULTS := build/tests.xml
 FAILURES := build/failures.json

@@ -91,7 +91,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def import_a_share(config: pytest.Config) -> None:
-    """Import every sixth file of tests, if there are six workers, before all of them import all.
+    """Import this worker's share of the files of tests, before all of them import all.
 
     In a new clone no file has been compiled. Workers that go through them side by side would each compile all of them,
     twice as much work as all the rest of the collection; this way, most of it is done once.

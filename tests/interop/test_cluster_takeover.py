@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -138,6 +139,8 @@ async def test_accounts_at_two_nodes_talk_and_one_moves_when_its_home_is_killed(
 @asynccontextmanager
 async def two_people(cluster: Cluster, name: str) -> AsyncIterator[tuple[Follower, Follower]]:
     """Two people who live at the nodes a and b, and have talked."""
+    at_home = Counter(placement(frozenset("ab")))
+    await until(lambda: all(shards(cluster, node) == at_home[node] for node in "ab"), GONE_SECONDS)
     his, hers = living_at("a", name), living_at("b", name)
     for account in (his, hers):
         cluster["b"].register(account, PASSWORD)
