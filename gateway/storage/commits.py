@@ -144,9 +144,12 @@ def run_transaction(connection: SqlConnection, batch: Sequence[_WaitingJob], dia
     while True:
         try:
             dialect.begin(connection, writes=any(waiting.writes for waiting in batch))
-            if len(batch) == 1:
-                return [_run_only_job(connection, batch[0].job, dialect)]
-            outcomes = [_run_job(connection, waiting.job, dialect) for waiting in batch]
+            if len(batch) == 1:  # a savepoint would copy every page that the job changes
+                outcome = _run_job(connection, batch[0].job, dialect)
+                end = dialect.roll_back if isinstance(outcome, Failure) else dialect.commit
+                end(connection)
+                return [outcome]
+            outcomes = [_run_in_savepoint(connection, waiting.job, dialect) for waiting in batch]
             dialect.commit(connection)
             return outcomes
         except dialect.error as error:
@@ -165,32 +168,21 @@ def run_alone(connection: SqlConnection, batch: Sequence[_WaitingJob], dialect: 
         raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
 
 
-def _run_only_job(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
-    """Run the only job of a transaction, and end the transaction; a savepoint would copy every page that it changes."""
-    try:
-        outcome = job(connection)
-    except Exception as error:
-        if _is_of_the_database(error, dialect):
-            raise
-        outcome = Failure()
-        dialect.roll_back(connection)
-    else:
-        dialect.commit(connection)
-    return outcome
-
-
-def _run_job(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
+def _run_in_savepoint(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
+    """Return as `_run_job` does; what a job did that failed is undone."""
     connection.execute("SAVEPOINT job")
-    try:
-        outcome = job(connection)
-    except Exception as error:
-        if _is_of_the_database(error, dialect):
-            raise
-        outcome = Failure()
+    outcome = _run_job(connection, job, dialect)
+    if isinstance(outcome, Failure):
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
     return outcome
 
 
-def _is_of_the_database(error: Exception, dialect: Dialect) -> bool:
-    return isinstance(error, dialect.error) and not dialect.is_of_the_job(error)
+def _run_job(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
+    """Return the outcome of a job, a result or a Failure; raise the error if the database itself has failed."""
+    try:
+        return job(connection)
+    except Exception as error:
+        if isinstance(error, dialect.error) and not dialect.is_of_the_job(error):
+            raise
+        return Failure()
