@@ -63,8 +63,7 @@ class Flight:
         if self.size >= MOST_BYTES:
             return 0
         window = self.window
-        is_strict = window.suspects is not None and window.is_strict
-        return window.room(self.count if is_timed or is_strict else self.exposed)
+        return window.room(self.count if is_timed or window.is_strict else self.exposed)
 
     def send(self, flyer: Flyer) -> None:
         """Let that one send what it may; while the window is small, let the next one in order send."""
@@ -91,8 +90,7 @@ class Flight:
         """Record that some are no longer exposed."""
         if count:
             self.exposed -= count
-            if self.window.step is not None:
-                self.window = self.window.read(count)
+            self.window = self.window.read(count)
             if len(self._flyers) > 1:
                 self._go_on()
 
