@@ -63,7 +63,7 @@ def add(settings: Settings, jid: str | None) -> None:
     account = account_of(settings, jid)
     keys = keys_of(read_password())
     _done(_store(settings), lambda store: store.add_account(account.bare, keys))
-    print(f"{account} is there")
+    print(f"{account} has been created")
 
 
 def passwd(settings: Settings, jid: str | None) -> None:
@@ -84,8 +84,12 @@ def delete(settings: Settings, jid: str | None) -> None:
 def list_(settings: Settings, jid: str | None) -> None:
     """Print the accounts of all domains, or of one."""
     domain = _domain_of(settings, jid) if jid else None
-    for account in _done(_store(settings), lambda store: store.accounts(domain)):
+    accounts = _done(_store(settings), lambda store: store.accounts(domain))
+    for account in accounts:
         print(account)
+    if not accounts:  # not on standard output, where scripts count lines
+        where = f"at {domain}" if domain else "yet"
+        print(f"there are no accounts {where}; xmpp-gateway account add JID creates one", file=sys.stderr)
 
 
 ACTIONS: dict[str, Callable[[Settings, str | None], None]] = {

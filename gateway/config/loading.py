@@ -57,7 +57,7 @@ def load(file: Path | str) -> Settings:
     tables = reading.parse()
     reading.check()
     for name in tables.keys() - set(SECTIONS):
-        reading.unknown((name,), SECTIONS)
+        reading.unknown_section(name, tables[name], SECTIONS)
     settings = _read(reading, tables)
     reading.check()
     return settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,16 @@ class Reading:
         """Record a mistake that does not keep the rest from working."""
         self.faults.append(Mistake(dotted(key), problem, self._line(key)))
 
-    def unknown(self, key: KeyPath, known: Iterable[str]) -> None:
-        """Record an unknown key."""
-        self.wrong(key, f"no such key{did_you_mean(key[-1], known)}")
+    def unknown(self, key: KeyPath, value: object, known: Iterable[str]) -> None:
+        """Record an unknown key or table, with its value."""
+        self.wrong(key, f"no such {'table' if _is_table(value) else 'key'}{did_you_mean(key[-1], known)}")
+
+    def unknown_section(self, name: str, value: object, known: Sequence[str]) -> None:
+        """Record a table that does not exist, or a key outside any table."""
+        if _is_table(value):
+            self.wrong((name,), f"no such table{did_you_mean(name, known) or ': there are ' + ', '.join(known)}")
+        else:
+            self.wrong((name,), "this key is in no table: put it below the header of its table, such as [gateway]")
 
     def check(self) -> None:
         """Raise Mistakes if any was noted."""
@@ -168,6 +175,11 @@ def _value_of(line: str) -> str:
     except tomllib.TOMLDecodeError:
         return ""
     return value if isinstance(value, str) else ""
+
+
+def _is_table(value: object) -> bool:
+    """Return whether this is a table, or an array of tables."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
 
 
 def _told(mistake: Mistake) -> str:

@@ -38,7 +38,7 @@ def read_table(
     known = {name: (hint_of(kind, field), said) for name, (kind, field, said) in fields.items()}
     files = {f"{name}_file" for name, (hint, _) in known.items() if _bare(hint) is Secret}
     for name in table.keys() - known.keys() - files - set(besides):
-        reading.unknown((*key, name), [*known, *files, *besides])
+        reading.unknown((*key, name), table[name], [*known, *files, *besides])
     given = {}
     for name, (hint, said) in known.items():
         field = fields[name][1]

@@ -23,8 +23,8 @@ def about_connections(seen: SeenDomain) -> Iterator[Finding]:
     for each in seen.endpoints:
         if each.reached is Reached.NO_ROUTE:
             yield at(FindingId.NO_ROUTE, each.place, each.told)
-    if skipped := [each.place for each in seen.endpoints if each.reached is Reached.SKIPPED]:
-        yield Finding(id=FindingId.UNFINISHED, observed="these addresses were not tried", where=tuple(skipped))
+        if each.reached is Reached.SKIPPED:
+            yield at(FindingId.UNFINISHED, each.place, f"not tried: {each.told}" if each.told else "not tried")
     if seen.unfinished:
         yield Finding(id=FindingId.UNFINISHED, observed=seen.unfinished)
     if tried and not seen.connected:

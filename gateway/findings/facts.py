@@ -35,7 +35,7 @@ class Reached(StrEnum):
     REFUSED = "refused"  # or reported unreachable: somebody answered
     SILENT = "silent"
     NO_ROUTE = "no route"  # this machine has no way there: IPv6 without IPv6
-    SKIPPED = "skipped"  # not tried: there was no time, or too many addresses
+    SKIPPED = "skipped"  # not tried: no time was left, there were too many addresses, or this one may not be dialled
 
 
 class STARTTLSOffer(StrEnum):

@@ -380,8 +380,9 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="an answer to everything within 60 s and 12 connections",
         section="",
         side=_THEIRS,
-        remedy="The report names what is missing. A server that answers slowly, or very many addresses, are the usual"
-        " causes.",
+        remedy="The report names what is missing. The usual causes are a server that answers slowly, or very many"
+        " addresses. An address on loopback is tried only if [dns] allow_networks allows it, or if connect in"
+        ' [peers."DOMAIN"] names it.',
     ),
     # -- TLS ---------------------------------------------------------------------------------------------------------
     FindingId.TLS_GOOD: FindingKind(chapter=_T, level=_GOOD, title="TLS works on every address that answers"),

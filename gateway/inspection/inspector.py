@@ -25,7 +25,7 @@ from gateway.inspection.looking import many_questions
 from gateway.inspection.names import NameInspector, NamesSeen
 from gateway.inspection.tls import examining
 from gateway.inspection.visits import ServerVisitor, VisitedPlace
-from gateway.net.dns.destinations import Destinations
+from gateway.net.dns.destinations import ANYWHERE, Destinations
 from gateway.net.dns.service_records import FOR_CLIENTS
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Domain, to_ascii
@@ -52,7 +52,7 @@ class InspectionOrder:
     """What is to be inspected, and how far."""
 
     domain: Domain
-    connect: str | None = None  # the place that the configuration has for it
+    connect: str | None = None  # the place that the configuration names, instead of the DNS; it may be anywhere
     thorough: bool = False
     is_ours: bool = False  # then the tests of tolerance need no confirmation
 
@@ -87,9 +87,10 @@ class Inspector:
         names = await self._names.look(domain, order.connect)
         seen = SeenDomain(domain=domain, names=names.names)
         places = places_of(names)
+        allowed = ANYWHERE if names.names.source == "configured" else self._destinations
         visitor = self._visitor(domain)
         reserved = SERVICE_SECONDS if self._converse is not None else 0.0
-        seen = replace(seen, endpoints=await self._visit_all(visitor, places, reserved))
+        seen = replace(seen, endpoints=await self._visit_all(visitor, places, allowed, reserved))
         first = next((each for each in seen.connected if each.certificate is not None), None)
         if first is not None and self._left(reserved) > VISIT_SECONDS:
             self._progress("without SNI")
@@ -113,14 +114,14 @@ class Inspector:
         return self._until - reserved - self._reactor.seconds()
 
     async def _visit_all(
-        self, visitor: ServerVisitor, places: Sequence[VisitedPlace], reserved: float
+        self, visitor: ServerVisitor, places: Sequence[VisitedPlace], allowed: Destinations, reserved: float
     ) -> tuple[SeenEndpoint, ...]:
-        """Visit each address in turn, as long as there is time."""
+        """Visit each allowed address in turn, as long as there is time."""
         found = []
         most = MOST_CONNECTIONS - _EXTRA_CONNECTIONS
         asked: set[str] = set()
         for number, place in enumerate(places):
-            objection = self._destinations.objection(place.address, place.port)
+            objection = allowed.objection(place.address, place.port)
             if objection or number >= most or self._left(reserved) < 1:
                 why = objection or ("too many addresses" if number >= most else "no time was left")
                 found.append(_endpoint(place, Reached.SKIPPED, why))

@@ -1,4 +1,7 @@
-"""The file of known keys in the state folder: read at the start, written when there is something new."""
+"""The file of known keys in the state folder: read at the start, written when there is something new.
+
+Writing is tried every minute. If it fails, one warning says so, and the next one comes only after it has worked again.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class KnownKeysFile(Service):
         self._publish = publish
         self._saving = LoopingCall(self.save)
         self._saving.clock = clock
+        self._is_writable = True
 
     def startService(self) -> None:
         super().startService()
@@ -53,10 +57,13 @@ class KnownKeysFile(Service):
             aside = self._file.with_suffix(".unreadable")
             try:
                 self._file.replace(aside)
-                where = f"{aside} has what was there"
+                where = f"the file is now {aside}"
             except OSError as problem:
-                where = f"{self._file} cannot be put aside, either: {problem.strerror}"
-            text = f"cannot read the known keys of other domains ({error}): {where}; beginning without"
+                where = f"{self._file} cannot be renamed either ({problem.strerror})"
+            text = (
+                f"cannot read the known keys of other domains ({error}): {where}. The gateway starts without them, so a"
+                " key that has changed since is not noticed"
+            )
             self._publish(Remark(text=text, weight=Level.WARN))
 
     def save(self) -> None:
@@ -66,7 +73,12 @@ class KnownKeysFile(Service):
         try:
             write_whole(self._file, [json.dumps({"domains": list(self._keys.records())})])
         except OSError as error:
-            text = f"cannot write {self._file}: {error.strerror}; the keys of other domains are known until the restart"
-            self._publish(Remark(text=text, weight=Level.WARN))
+            if self._is_writable:
+                text = (
+                    f"cannot write {self._file}: {error.strerror}. Until it can be written, a restart forgets the keys"
+                    " that other domains have shown since"
+                )
+                self._publish(Remark(text=text, weight=Level.WARN))
+            self._is_writable = False
             return
-        self._keys.is_saved = True
+        self._is_writable = self._keys.is_saved = True

@@ -25,6 +25,9 @@ serve = "gateway.handlers.echo.Echo"
 """
 
 
+NO_ACCOUNTS = "there are no accounts yet; xmpp-gateway account add JID creates one\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -64,7 +67,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 def test_account_is_added_with_keys_for_every_mechanism_and_no_password(desk: Desk) -> None:
-    assert desk.types("add", "Juliet@IM.test", typed="R0m30myr0m30\n") == (0, "juliet@im.test is there\n")
+    assert desk.types("add", "Juliet@IM.test", typed="R0m30myr0m30\n") == (0, "juliet@im.test has been created\n")
     assert desk.opens_with("juliet@im.test", "R0m30myr0m30") == [True, True]
     assert b"R0m30" not in b"".join(file.read_bytes() for file in desk.state.iterdir() if file.is_file())
 
@@ -88,7 +91,7 @@ def test_account_is_deleted(desk: Desk) -> None:
         0,
         "juliet@im.test has been deleted; the service is not running\n",
     )
-    assert desk.types("list") == (0, "")
+    assert desk.types("list") == (0, NO_ACCOUNTS)
 
 
 def test_running_service_is_told_of_changes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +114,13 @@ def test_service_that_does_not_do_it_is_told_of(desk: Desk, monkeypatch: pytest.
     monkeypatch.setattr(module, "ask", ask)
     desk.types("add", "juliet@im.test", typed="secret\n")
     assert "its streams could not be closed: it is too busy" in desk.types("delete", "juliet@im.test")[1]
+
+
+def test_an_empty_list_says_so_but_not_to_scripts(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.types("list") == (0, NO_ACCOUNTS)
+    assert desk.types("list", "im.test")[1].startswith("there are no accounts at im.test; ")
+    assert main(["account", "--config", str(desk.file), "list"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_accounts_are_listed(desk: Desk) -> None:

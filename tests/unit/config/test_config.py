@@ -120,7 +120,11 @@ CAREFUL = f'[domains."g.test"]\nserve = "{HERE}.Careful"\n'
 
 MISTAKES = [
     # Keys and types
-    Case("gatway", "did you mean 'gateway'?", "[gatway]"),
+    Case("gatway", "no such table: did you mean 'gateway'?", "[gatway]"),
+    Case("filters", "no such table: did you mean 'filter'?", "[[filters]]"),
+    Case("zzz", "no such table: there are gateway, listen, tls, domains,", "[zzz]"),
+    Case("state", "this key is in no table: put it below the header of its table, such as [gateway]", "state = 'x'"),
+    Case('domains."im.test".privilege', "no such table", f'{IM}[domains."im.test".privilege]'),
     Case("limits.depht", "did you mean 'depth'?", "[limits]\ndepht = 5"),
     Case("limits.zzz", "no such key", "[limits]\nzzz = 5"),
     Case("limits", "a table is needed, not 5", "limits = 5"),

@@ -49,6 +49,12 @@ PURPOSE = "by external refused (not-authorized: unsupported certificate purpose)
 DEAD = {"reached": Reached.REFUSED, "secured": None, "certificate": None}
 
 
+def test_an_address_that_was_not_tried_is_named_with_the_reason() -> None:
+    skipped = {**DEAD, "reached": Reached.SKIPPED, "told": "too many addresses"}
+    found = [each for each in judged(domain(endpoint(), endpoint(SIX, **skipped))) if each.id == "unfinished"]
+    assert [(each.observed, len(each.where)) for each in found] == [("not tried: too many addresses", 1)]
+
+
 @pytest.mark.parametrize(
     ("seen", "ids"),
     [

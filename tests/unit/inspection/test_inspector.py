@@ -8,7 +8,16 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from gateway.findings.facts import PeerAnswer, Reached, SeenConversation, SeenDomain, SeenEndpoint, SeenRequest
+from gateway.findings.facts import (
+    PeerAnswer,
+    Reached,
+    SeenConversation,
+    SeenDomain,
+    SeenEndpoint,
+    SeenNames,
+    SeenRequest,
+    SeenServer,
+)
 from gateway.inspection.inspector import MOST_CONNECTIONS, InspectionOrder, Inspector
 from gateway.inspection.names import NamesSeen
 from gateway.inspection.visits import VisitedPlace
@@ -57,6 +66,27 @@ class Silent:
         self.granted = seconds
         await deferLater(self.clock, seconds)
         return SeenConversation(ours="ours.test", requests=(SeenRequest(what="ping", answer=PeerAnswer.SILENCE),))
+
+
+@pytest.mark.parametrize(("source", "visits"), [("configured", 1), ("srv", 0)])
+def test_only_a_configured_place_may_be_on_loopback(source: str, visits: int) -> None:
+    clock: Any = Clock()
+    silent: Any = Silent(clock, names_take=0, answers=True)
+    there = SeenNames(source=source, servers=(SeenServer(host="127.0.0.2", port=5269, tls="starttls"),))
+
+    async def look(domain: str, connect: str | None = None) -> NamesSeen:
+        return NamesSeen(names=there, tlsa={})
+
+    silent.look = look
+    found: list[SeenDomain] = []
+    inspector = Inspector(clock, silent, lambda domain: silent, Destinations([]))
+    Deferred.fromCoroutine(inspector.inspect(InspectionOrder(domain=DOMAIN))).addCallback(found.append)
+    clock.pump([1] * WHOLE_SECONDS)
+    assert silent.visits >= visits
+    (endpoint,) = found[0].endpoints
+    assert (endpoint.reached is Reached.CONNECTED) == bool(visits)
+    if not visits:
+        assert "[dns] allow_networks" in endpoint.told
 
 
 @pytest.mark.parametrize("names_take", [0, 32])

@@ -164,10 +164,18 @@ def test_a_file_that_cannot_be_written_is_told_and_tried_again(tmp_path: Path) -
     remembering.saw("aa")
     clock.advance(SAVE_SECONDS)
     assert said[0].sentence.startswith(f"cannot write {folder / FILE}: ")
+    clock.advance(SAVE_SECONDS)
+    assert len(said) == 1, "one warning is enough"
     folder.unlink()
     clock.advance(SAVE_SECONDS)
     assert (folder / FILE).exists()
     assert len(said) == 1
+    (folder / FILE).unlink()
+    folder.rmdir()
+    folder.touch()
+    remembering.saw("bb")
+    clock.advance(SAVE_SECONDS)
+    assert len(said) == 2, "it had worked in between"
 
 
 def test_a_folder_that_is_gone_keeps_nothing_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,4 +186,4 @@ def test_a_folder_that_is_gone_keeps_nothing_from_starting(tmp_path: Path, monke
     monkeypatch.setattr(Path, "replace", refuse)
     said: list[Notice] = []
     kept(tmp_path, said)
-    assert f"{tmp_path / FILE} cannot be put aside, either: Read-only file system" in said[0].sentence
+    assert f"{tmp_path / FILE} cannot be renamed either (Read-only file system)" in said[0].sentence
