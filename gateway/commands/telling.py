@@ -61,9 +61,14 @@ def node_of(row: Mapping[str, Any]) -> list[object]:
     return [row["node"]] if "node" in row else []
 
 
+_NOW = 0.5  # seconds, which would be shown as 0
+
+
 def next_try(seconds: float | None) -> str:
     """Return when a domain is tried again; empty if no time is set."""
-    return f"in {duration(seconds)}" if seconds else ""
+    if not seconds:
+        return ""
+    return f"in {duration(seconds)}" if seconds >= _NOW else "now"
 
 
 def section(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -107,7 +107,7 @@ def _lines(report: WorldReport) -> Iterator[str]:
     record = report.as_record()
     yield harmless(record["domain"])
     for each in record["rules"]:
-        yield f"  {_MARKS[each['state']]:<4} {each['rule']:<18} {each['verifies']}"
+        yield f"  {_MARKS[each['state']]:<4} {each['rule']:<19} {each['verifies']}"
         for finding in each["findings"]:
             where = f" at {', '.join(finding['where'])}" if finding["where"] else ""
             yield from _folded(f"{'':<7}{finding['level']}: ", f"{finding['title']} ({finding['id']}){where}")

@@ -197,7 +197,7 @@ def _stream_of(each: SeenEndpoint, domain: str) -> Iterator[Finding]:
         yield at(FindingId.HOST_UNKNOWN, place, _error(each))
         return
     if not stream.header:
-        yield at(FindingId.NOT_XMPP, place, _error(each) or stream.ended or "nothing came")
+        yield at(FindingId.NOT_XMPP, place, _error(each) or stream.ended or "no answer")
         return
     if stream.from_ and stream.from_ != domain:
         yield at(FindingId.WRONG_FROM, place, f"from {stream.from_}")
@@ -215,7 +215,7 @@ def _stream_of(each: SeenEndpoint, domain: str) -> Iterator[Finding]:
     elif stream.starttls is None and each.secured is None:
         yield at(FindingId.NO_FEATURES, place, stream.ended)
     elif each.secured is not None and stream.features_in_tls is None:
-        yield at(FindingId.NO_FEATURES, place, stream.ended or "nothing came after TLS had started")
+        yield at(FindingId.NO_FEATURES, place, stream.ended or "nothing was sent after TLS had started")
 
 
 def _error(each: SeenEndpoint) -> str:

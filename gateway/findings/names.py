@@ -51,7 +51,7 @@ def about_servers(seen: SeenDomain) -> Iterator[Finding]:
             yield at(FindingId.SRV_ALIAS, server.host, f"{server.host} is an alias of {alias.canonical}")
         answered = server.four.is_definite and server.six.is_definite
         if some_address and not server.addresses and answered:
-            told = "no name of that kind" if server.four.ended is LookedUp.NO_NAME else "neither A nor AAAA"
+            told = "the name does not exist" if server.four.ended is LookedUp.NO_NAME else "neither A nor AAAA"
             yield at(FindingId.SERVER_WITHOUT_ADDRESS, server.host, told)
 
 
@@ -81,17 +81,17 @@ def about_signatures(seen: SeenDomain) -> Iterator[Finding]:
     if not names.checks_signatures or names.source in ("literal", "configured"):
         return
     found = [each for each in _lookups(names) if each.values]
-    way = bool(found) and all(each.signed is Signed.SECURE for each in found)
+    all_signed = bool(found) and all(each.signed is Signed.SECURE for each in found)
     if any(each.signed is Signed.BOGUS for each in _lookups(names)):
         return
-    if way:
+    if all_signed:
         yield Finding(id=FindingId.SIGNED)
     for server in names.servers:
         tlsa = server.tlsa
         if tlsa is None:
             continue
-        is_proved = tlsa.signed is Signed.SECURE and way
-        if tlsa.signed is Signed.BOGUS or (way and not tlsa.is_definite):
+        is_proved = tlsa.signed is Signed.SECURE and all_signed
+        if tlsa.signed is Signed.BOGUS or (all_signed and not tlsa.is_definite):
             yield at(FindingId.TLSA_UNAVAILABLE, server.place, tlsa.told)
         elif tlsa.values and not is_proved:
             yield at(FindingId.TLSA_UNSIGNED, server.place, tlsa.told)

@@ -215,7 +215,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         side="theirs, or somebody tampers with the DNS",
         remedy="Servers that check signatures cannot reach the domain. Compare with another network (delv SRV"
         " _xmpp-server._tcp.DOMAIN). The owner must sign the zone again; often a key was changed and the parent zone"
-        " was not told, or the signatures have expired.",
+        " was not updated, or the signatures have expired.",
     ),
     FindingId.NO_SERVICE: FindingKind(
         chapter=_N,
@@ -244,8 +244,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="the name of a host that has address records itself",
         section="RFC 2782, Target",
         side=_THEIRS,
-        remedy="Most servers follow the alias, some do not, and DANE fails with some. Put the name at the end of the"
-        " alias into the SRV record.",
+        remedy="Most servers follow the alias, some do not, and DANE fails with some. Write the name to which the"
+        " alias points into the SRV record.",
     ),
     FindingId.SERVER_WITHOUT_ADDRESS: FindingKind(
         chapter=_N,
@@ -311,7 +311,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="an answer, even one that says that there are none",
         section="RFC 7672 §2.1.1",
         side=_THEIRS,
-        remedy="Servers that use DANE leave such a server out, because an attacker could have silenced the answer. The"
+        remedy="Servers that use DANE leave such a server out, because an attacker may have suppressed the answer. The"
         " nameservers of its zone must answer questions for TLSA records.",
     ),
     FindingId.TLSA_UNUSABLE: FindingKind(
@@ -367,11 +367,11 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.NO_ROUTE: FindingKind(
         chapter=_C,
         level=_NOTE,
-        title="this machine has no way to an address, so it was not examined",
+        title="this machine has no route to an address, so the address was not examined",
         expected="a route to the address",
         section="",
         side="ours",
-        remedy="Usually this machine has no IPv6. Run the report from a machine that has.",
+        remedy="Usually this machine has no IPv6. Run the report from a machine that has it.",
     ),
     FindingId.UNFINISHED: FindingKind(
         chapter=_C,
@@ -456,7 +456,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.NEEDS_SNI: FindingKind(
         chapter=_T,
         level=_NOTE,
-        title="the server shows its certificate for the domain only to those who name the domain in the handshake",
+        title="the server shows its certificate for the domain only if the handshake names the domain (SNI)",
         expected="the same certificate without SNI",
         section="RFC 6066 §3, RFC 7590 §3.2",
         side=_THEIRS,
@@ -596,18 +596,17 @@ FINDINGS: dict[FindingId, FindingKind] = {
         remedy="This is fine if each machine has its own key. If a certificate was renewed, one of them still has the"
         " old one. Peers that remember keys will notice.",
     ),
-    FindingId.TLSA_MATCHES: FindingKind(
-        chapter=_K, level=_GOOD, title="the certificate is one that the TLSA records name (DANE)"
-    ),
+    FindingId.TLSA_MATCHES: FindingKind(chapter=_K, level=_GOOD, title="a TLSA record matches the certificate (DANE)"),
     FindingId.TLSA_MISMATCH: FindingKind(
         chapter=_K,
         level=_BROKEN,
-        title="the certificate is not among those that the TLSA records name (DANE)",
+        title="no TLSA record matches the certificate (DANE)",
         expected="a certificate that one of the TLSA records matches",
         section="RFC 7673 §4, RFC 7671 §5",
-        side="theirs, or somebody is in between",
-        remedy="Servers that use DANE refuse this one, whatever an authority says. The owner changed the key but"
-        " not the records: publish the new key beside the old one, wait for the time to live, then change it.",
+        side="theirs, or somebody intercepts connections",
+        remedy="Servers that use DANE refuse this one, even if an authority has signed it. If the owner changed the key"
+        " but not the records: publish a record for the new key now. Next time, publish it beside the old one and wait"
+        " for the time to live before the key is changed.",
     ),
     # -- negotiation -------------------------------------------------------------------------------------------------
     FindingId.STREAM_OPENED: FindingKind(chapter=_G, level=_GOOD, title="the server opens a stream for the domain"),
@@ -654,7 +653,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.WRONG_FROM: FindingKind(
         chapter=_G,
         level=_FLAW,
-        title="the server's stream header names a different domain from the one that was called",
+        title="the server's stream header names another domain than the one that was asked for",
         expected="the domain in the 'from' of the stream header",
         section="RFC 6120 §4.7.1",
         side=_THEIRS,
@@ -685,8 +684,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="stream features after the header",
         section="RFC 6120 §4.3.2",
         side=_THEIRS,
-        remedy="Such a stream is of no use. The server hangs or is overloaded, or something in between drops its"
-        " answers; its log says more.",
+        remedy="No stanza can pass on such a stream. The server hangs or is overloaded, or something in between drops"
+        " its answers; its log says more.",
     ),
     FindingId.NO_DIALBACK: FindingKind(
         chapter=_G,
@@ -718,7 +717,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         " program.",
     ),
     FindingId.DIALBACK_GOOD: FindingKind(
-        chapter=_G, level=_GOOD, title="the server disowns a dialback key that it did not make"
+        chapter=_G, level=_GOOD, title="the server rejects a dialback key that it did not make"
     ),
     FindingId.VERIFY_SILENT: FindingKind(
         chapter=_G,
@@ -733,7 +732,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.VERIFIES_ANYTHING: FindingKind(
         chapter=_G,
         level=_BROKEN,
-        title="the server confirms a dialback key that nobody made",
+        title="the server confirms a made-up dialback key",
         expected="type='invalid'",
         section="XEP-0220 §2.2.2, §3",
         side=_THEIRS,
@@ -756,8 +755,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="TLS first, then SASL",
         section="RFC 6120 §5.3.4",
         side=_THEIRS,
-        remedy="Somebody on the way can change what is offered in clear, and a server that tries it fails. It is a bug"
-        " in the server's program.",
+        remedy="What is offered before TLS can be changed in transit, and a server that tries it fails. It is a bug in"
+        " the server's program.",
     ),
     FindingId.STARTTLS_AGAIN: FindingKind(
         chapter=_G,
@@ -813,7 +812,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         chapter=Chapter.BOTH_WAYS,
         level=_NOTE,
         title="the running service could not be asked to speak with the domain",
-        expected="the service, running, and with its own domain",
+        expected="a running service with at least one domain",
         section="",
         side="ours",
         remedy="Start the service and run the report again as its user: only the service can hear what comes back.",
@@ -830,7 +829,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.NO_WAY_BACK: FindingKind(
         chapter=Chapter.BOTH_WAYS,
         level=_BROKEN,
-        title="they take our stanzas, but nothing comes back",
+        title="they accept our stanzas, but nothing comes back",
         expected="a stream from them, or answers on ours (XEP-0288)",
         section="RFC 6120 §10.4, XEP-0288",
         side="ours or theirs",
@@ -887,8 +886,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="a certificate of any purpose: public authorities no longer issue those for the client side of TLS",
         section="RFC 6120 §13.7.1",
         side=_THEIRS,
-        remedy="Such a server knows most others by dialback alone. It must not look at the purpose of certificates of"
-        " other servers (extendedKeyUsage): update its program.",
+        remedy="Such a server can verify most others by dialback only. It must ignore the purpose of other servers'"
+        " certificates (extendedKeyUsage): update its program.",
     ),
     # -- talk --------------------------------------------------------------------------------------------------------
     FindingId.TALKS: FindingKind(chapter=Chapter.TALK, level=_GOOD, title="requests are answered as the RFCs say"),
@@ -899,17 +898,17 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="a result or an error to every iq",
         section="RFC 6120 §8.2.3",
         side=_THEIRS,
-        remedy="A program that waits for the answer hangs. One of its modules drops requests, or its rules do: they"
-        " must answer with an error.",
+        remedy="Programs that wait for the answer hang. A module or a rule of the server drops requests; it must answer"
+        " them with an error.",
     ),
     FindingId.NO_PING: FindingKind(
         chapter=Chapter.TALK,
         level=_NOTE,
-        title="the server does not know pings",
+        title="the server does not support pings",
         expected="a result",
         section="XEP-0199 §4.3",
         side=_THEIRS,
-        remedy="Its error shows that it lives, which is enough. Load its module for pings.",
+        remedy="Its error shows that it is up, which is enough. Load its module for pings.",
     ),
     FindingId.NO_DISCO: FindingKind(
         chapter=Chapter.TALK,
@@ -927,7 +926,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="a clock that is set by NTP",
         section="XEP-0202 §1, XEP-0203",
         side="theirs, unless the clock of this machine is wrong",
-        remedy="Stamps of delayed messages and the validity of certificates are judged wrongly. Let NTP set the clock.",
+        remedy="The times of delayed messages are wrong, and good certificates may be refused. Let NTP set the clock.",
     ),
     FindingId.UNKNOWN_USER_SILENT: FindingKind(
         chapter=Chapter.TALK,
@@ -987,15 +986,15 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.NOT_ACKNOWLEDGED: FindingKind(
         chapter=Chapter.TALK,
         level=_FLAW,
-        title="the server has stream management, and acknowledges late or never",
+        title="the server supports stream management, but acknowledges late or never",
         expected="an answer to each request for an acknowledgement, without delay",
         section="XEP-0198 §4",
         side=_THEIRS,
-        remedy="Others take the stream for dead, close it and send again what has arrived already. The server is"
+        remedy="Others consider the stream dead, close it, and send again what has already arrived. The server is"
         " overloaded, or its module for stream management has a bug.",
     ),
     FindingId.ACKNOWLEDGES: FindingKind(
-        chapter=Chapter.TALK, level=_GOOD, title="the server acknowledges what it has taken over"
+        chapter=Chapter.TALK, level=_GOOD, title="the server acknowledges the stanzas that it has accepted"
     ),
     FindingId.SLOW: FindingKind(
         chapter=Chapter.TALK,
@@ -1008,7 +1007,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     ),
     # -- tolerance ---------------------------------------------------------------------------------------------------
     FindingId.TOLERANT: FindingKind(
-        chapter=Chapter.TOLERANCE, level=_GOOD, title="the server tolerates what it has to, and refuses what it must"
+        chapter=Chapter.TOLERANCE, level=_GOOD, title="the server tolerates what it should, and refuses what it must"
     ),
     FindingId.NOT_CONFIRMED: FindingKind(
         chapter=Chapter.TOLERANCE,
@@ -1064,7 +1063,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         section="XEP-0220 §2.6",
         side=_THEIRS,
         remedy="A server with very many domains uses one stream for all, and some of them cannot prove themselves to"
-        " this one. If its owner limits how much a stream may send or ask, the limit is too low.",
+        " this one. If a limit there bounds what one stream may send or ask, raise it.",
     ),
     # -- our own domains ---------------------------------------------------------------------------------------------
     FindingId.LEADS_ELSEWHERE: FindingKind(

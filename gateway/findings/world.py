@@ -26,7 +26,7 @@ class RuleState(StrEnum):
     GREEN = "green"
     NOTE = "note"  # green, with something worth knowing
     RED = "red"
-    UNKNOWN = "unknown"  # it could not be examined, because an earlier rule is red
+    UNKNOWN = "unknown"  # it could not be examined; usually because an earlier rule is red
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +124,7 @@ _TRIED = (Reached.CONNECTED, Reached.REFUSED, Reached.SILENT)
 _EXAMINED: Mapping[str, Callable[[SeenOwn], bool]] = {
     "dns": lambda own: _is_known(own.seen.names),
     "clients": lambda own: own.clients is None or _is_known(own.clients),
+    "addresses": lambda own: any(server.addresses for server in own.seen.names.servers),
     "caa": lambda own: own.asked_caa,
     "connection": lambda own: any(each.reached in _TRIED for each in own.seen.endpoints),
     "stream": lambda own: any(each.certificate is not None for each in own.seen.connected),
@@ -202,7 +203,7 @@ def _missing(own: SeenOwn) -> Iterator[str]:
         if not any(service == port.service for service, _ in present):
             yield f"{port.service}.{domain}. 3600 IN SRV 0 5 {port.port} {host}."
     if reachable is None:
-        yield f"; {host} needs its addresses:"
+        yield f"; and the addresses of {host}:"
         yield f"; {host}. 3600 IN A ADDRESS"
         yield f"; {host}. 3600 IN AAAA ADDRESS"
     if own.key and own.seen.names.checks_signatures:
@@ -250,6 +251,7 @@ WORLD_RULES = (
     ),
     WorldRule(
         name="addresses",
+        needs="addresses",
         verifies="every server has an A and an AAAA record",
         ids=frozenset(
             {
@@ -279,7 +281,7 @@ WORLD_RULES = (
     WorldRule(
         name="ports for clients",
         needs="clients",
-        verifies="clients find the accounts and can connect; green if there are none",
+        verifies="clients find the server and can connect (green without accounts)",
         ids=frozenset({FindingId.NO_CLIENT_SRV, FindingId.CLIENTS_UNREACHABLE}),
     ),
     WorldRule(
@@ -329,12 +331,13 @@ WORLD_RULES = (
     ),
     WorldRule(
         name="days",
-        verifies="the certificate is valid, for 14 days at least",
+        verifies="the certificate is valid for at least 14 more days",
         needs="stream",
         ids=frozenset({FindingId.EXPIRED, FindingId.NOT_YET_VALID, FindingId.EXPIRES_SOON}),
     ),
     WorldRule(
         name="DANE",
+        needs="addresses",
         verifies="TLSA records, where there are any, are signed and name the certificate",
         ids=frozenset(
             {
@@ -373,4 +376,4 @@ WORLD_RULES = (
         ),
     ),
 )
-"""Every rule, in the order in which to mend what is red."""
+"""Every rule, in the order in which to repair those that are red."""

@@ -251,7 +251,7 @@ class StatusReader:
                 disposition=way.disposition.value,
                 stanzas=queued,
                 sent=sent,
-                retry_in=waiting.get(pair.target),
+                retry_in=waiting.get(pair.target) if queued else None,
             )
 
     def _ways(self) -> list[tuple[DomainPair, RemoteRoute | ComponentRoute, int, int]]:

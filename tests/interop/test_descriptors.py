@@ -41,7 +41,7 @@ async def knock(world: World, gateway: Peer, probe: Probe) -> None:
 
 
 async def test_too_few_for_the_limits_is_told_and_no_more_are_let_in(world: World, gateway: Peer) -> None:
-    assert f"this process may have {FEW} file descriptors, too few for 20000 streams" in gateway.log()
+    assert f"the limit of {FEW} file descriptors is too low for 20000 streams" in gateway.log()
     async with AsyncExitStack() as held:
         for _ in range(FEW):
             await held.enter_async_context(dial(gateway.address, SERVER))

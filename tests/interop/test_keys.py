@@ -46,7 +46,7 @@ async def test_another_key_is_noticed_at_once_and_after_a_restart(world: World, 
             await (await script.established()).element()
         gateway.logged("changed.keys.test", "established")
         gateway.restart()
-    assert gateway.logged(" warn ", "changed.keys.test shows another key, ahead of time")
+    assert gateway.logged(" warn ", "changed.keys.test shows a new key, which no regular renewal explains")
     explained = json.loads(gateway.operate("explain", "--json", "changed.keys.test"))
     assert len({each["key"] for each in explained["keys"]}) == 2
 

@@ -63,8 +63,9 @@ def shortfall(streams: int, http_ports: int = 1) -> Iterator[str]:
     """Yield a warning for the operator if there are too few descriptors for this many streams."""
     if (room := room_for(streams, http_ports)) < streams:
         yield (
-            f"this process may have {descriptors()} file descriptors, too few for {streams} streams ([limits] streams):"
-            f" no more than {room} are let in; raise the limit (LimitNOFILE= in a unit of systemd, else ulimit -n)"
+            f"the limit of {descriptors()} file descriptors is too low for {streams} streams ([limits] streams): at"
+            f" most {room} are accepted. Raise it (LimitNOFILE= in a systemd unit, else ulimit -n), or lower [limits]"
+            " streams"
         )
 
 

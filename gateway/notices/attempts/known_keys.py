@@ -38,7 +38,7 @@ class KnownKey:
     @property
     def words(self) -> str:
         """The key in words."""
-        return f"sha256:{self.key} by {self.issuer}, seen since {_day(self.since)}, valid until {_day(self.ends)}"
+        return f"sha256:{self.key} from {self.issuer}, first seen {_day(self.since)}, valid until {_day(self.ends)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +61,19 @@ class KeyChanged(DomainNotice):
 
     @property
     def sentence(self) -> str:
-        what = "another key" if self.before.key != self.after.key else "its key with a certificate of another issuer"
+        is_new = self.before.key != self.after.key
+        what = "a new key" if is_new else "the same key in a certificate of another issuer"
         usual = (
-            "as with a usual renewal" if self.is_expected else "ahead of time: ask its operator whether that is theirs"
+            "as after a regular renewal"
+            if self.is_expected
+            else f"which no regular renewal explains: ask its operator whether the {'key' if is_new else 'certificate'}"
+            " is theirs"
         )
-        return f"{self.domain} shows {what}, {usual}; it was {self.before.words}; it is {self.after.words}"
+        return f"{self.domain} shows {what}, {usual}. It was {self.before.words}; it is {self.after.words}"
 
 
 class KnownKeys:
-    """The keys of all domains; when there is no room, the domain with the most names below it loses the oldest."""
+    """The keys of all domains; at the bound, the family of domains with the most entries loses its oldest one."""
 
     def __init__(self, time_of_day: Callable[[], float], most: int = MOST_DOMAINS_WITH_KEYS) -> None:
         self.is_saved = True  # a file of them would be up to date
@@ -121,7 +125,7 @@ class KnownKeys:
 
 
 def _is_as_before(last: KnownKey, certificate: PeerCertificate, now: float) -> bool:
-    """Return whether a certificate tells nothing but what was seen in the last day."""
+    """Return whether a certificate is the one that was last seen, less than a day ago."""
     return (
         last.key == certificate.key
         and last.issuer == certificate.issuer[:_LONGEST]

@@ -56,7 +56,7 @@ MOST_STEPS = 20
 
 _ENDED = {
     Verdict.ESTABLISHED: "established",
-    Verdict.QUESTIONS_ANSWERED: "had its questions about keys answered",
+    Verdict.QUESTIONS_ANSWERED: "only asked about our dialback keys",
     Verdict.CLOSED_BY_US: "closed by us",
     Verdict.SAID_NOTHING: "left without sending anything",
 }

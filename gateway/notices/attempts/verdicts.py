@@ -100,8 +100,8 @@ ADVICE = {
         side="theirs, or somebody tampers with the DNS",
         mend="Nothing in such answers is used. Query the domain from another network (delv SRV"
         " _xmpp-server._tcp.DOMAIN, or a DNSSEC checker on the web). If they are wrong there too, its owner must sign"
-        " the zone again: often a key was changed and the parent was not told, or the signatures have expired. If they"
-        " are right there, somebody between our resolver and the world changes answers.",
+        " the zone again: often a key was changed and the parent zone was not updated, or the signatures have expired."
+        " If they are right there, somebody between our resolver and the internet changes the answers.",
     ),
     Verdict.NO_ANSWER: Advice(
         meaning="the address did not respond at all: a firewall drops the packets, or the machine is off",
@@ -149,19 +149,19 @@ ADVICE = {
         " working dialback if [peers] authenticate allows it for that domain.",
     ),
     Verdict.NOT_IN_TLSA: Advice(
-        meaning="the other server's certificate is none of those that the domain's TLSA records name (DANE)",
-        side="theirs, or somebody is in between",
+        meaning="none of the domain's TLSA records matches the other server's certificate (DANE)",
+        side="theirs, or somebody intercepts the connection",
         mend="Its owner has changed the key but not the TLSA records, or somebody else answers in its place. Until you"
         " know which, do not work around it. Compare with the records (dig TLSA _5269._tcp.HOST); the owner must"
         " publish the new key beside the old one, and wait for the time to live, before changing it. To go by"
         ' authorities alone, leave "dane" out of authenticate in [peers."DOMAIN"].',
     ),
     Verdict.NOT_PINNED: Advice(
-        meaning="the other server's key is none of those that our configuration allows for the domain",
-        side="theirs, or somebody is in between",
-        mend="Ask its operator, by another way than this one, whether the key is theirs. If it is, add its digest to"
-        ' pin in [peers."DOMAIN"]: the last step and xmpp-gateway explain DOMAIN have it. If not, somebody in'
-        " between has a certificate for the domain.",
+        meaning="the other server's key is not among those that our configuration allows for the domain",
+        side="theirs, or somebody intercepts the connection",
+        mend="Ask its operator, not over XMPP, whether the key is theirs. If it is, add its digest to pin in"
+        ' [peers."DOMAIN"]; the last step and xmpp-gateway explain DOMAIN show it. If it is not, somebody intercepts'
+        " the connection, with a certificate for the domain.",
     ),
     Verdict.NO_COMMON_PROOF: Advice(
         meaning="the other server offers no means of proof that we accept",
@@ -205,8 +205,7 @@ ADVICE = {
     Verdict.REFUSED_BY_US: Advice(
         meaning="we ended the stream because the other side broke one of our rules or the protocol",
         side="theirs, or our rules",
-        mend="The last step names the rule. To let the other side in, change [peers] or [domains] in our"
-        " configuration.",
+        mend="The last step names the rule. To admit the other side, change [peers] or [domains] in our configuration.",
     ),
     Verdict.CONNECTION_LOST: Advice(
         meaning="the connection broke during negotiation",

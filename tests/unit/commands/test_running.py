@@ -17,7 +17,7 @@ import pytest
 
 from gateway.commands import configuration, main
 from gateway.commands.steering import JSON_SCHEMA
-from gateway.commands.telling import duration, size
+from gateway.commands.telling import duration, next_try, size
 from gateway.config.place import NoConfiguration
 from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
@@ -485,3 +485,7 @@ def test_the_last_column_of_what_is_kept_has_a_heading(config: Path, capsys: pyt
     headings, row = capsys.readouterr().out.splitlines()
     assert headings.split() == ["kept", "for", "all", "KiB", "<5", "5+", "min", "state"]
     assert row.split() == ["a.test", "3", "2", "3", "0", "held"]
+
+
+def test_a_route_that_is_due_says_now() -> None:
+    assert [next_try(seconds) for seconds in (None, 0, 0.2, 7)] == ["", "", "now", "in 7 s"]

@@ -104,6 +104,15 @@ def test_a_silent_dns_leaves_nothing_green_and_nothing_to_publish() -> None:
     assert report.publish == ()
 
 
+def test_a_domain_that_does_not_exist_has_neither_good_addresses_nor_good_tlsa_records() -> None:
+    missing = lookup("SRV", f"_xmpp-server._tcp.{DOMAIN}", ended=LookedUp.NO_NAME)
+    none = lookup("A", DOMAIN, ended=LookedUp.NO_NAME)
+    seen = names(server(DOMAIN, four=none, six=none), source="fallback", services=(missing,))
+    found = states(world_report(replace(GOOD, seen=replace(domain(names=seen), endpoints=()))))
+    assert found["records for servers"] is RuleState.RED
+    assert {found["addresses"], found["DANE"]} == {RuleState.UNKNOWN}
+
+
 def test_what_is_theirs_elsewhere_is_ours_here() -> None:
     record = world_report(with_certificate("expired")).as_record()
     (found,) = [finding for rule in record["rules"] for finding in rule["findings"] if rule["state"] == "red"]

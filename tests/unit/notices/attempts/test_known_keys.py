@@ -59,8 +59,8 @@ def test_another_key_is_a_change_that_says_what_was_and_what_is(day: float, issu
     change = remembering.saw("bb", day=day, issuer=issuer, begins=START + timedelta(days=day))
     assert change is not None
     assert change.level is level
-    assert "it was sha256:aa by 'Good CA', seen since 2026-06-15, valid until 2026-09-13" in change.sentence
-    assert f"it is sha256:bb by {issuer}, seen since" in change.sentence
+    assert "It was sha256:aa from 'Good CA', first seen 2026-06-15, valid until 2026-09-13" in change.sentence
+    assert f"it is sha256:bb from {issuer}, first seen" in change.sentence
 
 
 def test_another_issuer_of_the_same_key_is_a_change() -> None:
@@ -68,7 +68,7 @@ def test_another_issuer_of_the_same_key_is_a_change() -> None:
     remembering.saw("aa")
     change = remembering.saw("aa", issuer="'Other CA'")
     assert change is not None
-    assert "its key with a certificate of another issuer" in change.sentence
+    assert "the same key in a certificate of another issuer" in change.sentence
 
 
 def test_servers_with_keys_of_their_own_are_a_change_once_each() -> None:
