@@ -31,7 +31,6 @@ from gateway.operations.history import History
 from gateway.operations.known_keys_file import FILE as KNOWN_KEYS
 from gateway.operations.known_keys_file import KnownKeysFile
 from gateway.operations.log import LogLevels
-from gateway.operations.status import outbound_connections
 from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
 from gateway.run.assembly.border import Filters
@@ -183,7 +182,8 @@ class Gateway(MultiService):
 
     def connections(self) -> list[StreamProtocol]:
         """Return all connections, incoming ones first."""
-        known = [*self.reception.connection_limits.connections, *outbound_connections(self.federation.streams)]
+        opened = [*self.federation.streams, *self.federation.verifier]
+        known = [*self.reception.connection_limits.connections, *(session.connection for session in opened)]
         return cast(list[StreamProtocol], known)  # doors and connectors make no others
 
     def factory_of(self, door: str) -> IProtocolFactory:

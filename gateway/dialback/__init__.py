@@ -4,5 +4,5 @@ keys.py      keys, made and verified without remembering any       §2.1.1, XEP-
 exchange.py  the elements of the three roles, read and written     §2
 
 `features.dialback` decides in each role. The receiving server asks in `federation.verification`; further pairs of one
-stream (§2.7) are in `federation.outbound`.
+stream (§2.6) are in `federation.outbound`.
 """

@@ -16,10 +16,11 @@ from gateway.bounds.tables import address_of
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
 from gateway.federation.broken_streams import BrokenStreams
+from gateway.federation.key_questions import unanswered
 from gateway.federation.life import Life, Move
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, SessionTools
-from gateway.federation.verification import Asker, unanswered
+from gateway.federation.verification_places import Asker
 from gateway.notices.attempts.records import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair

@@ -8,6 +8,7 @@ It proves one domain pair as part of its negotiation and may prove further ones 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -206,3 +207,12 @@ class OutboundSession(ServerSession):
         ResumptionRefused: _resumption_refused,
         CloseTransport: _closing,
     }
+
+
+class StreamOpener(Protocol):
+    """Resolves, dials and negotiates."""
+
+    def open(
+        self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
+    ) -> Deferred[OutboundSession]:
+        """Return a session whose stream is established; fail with DeliveryFailed, also when cancelled."""

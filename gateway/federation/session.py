@@ -25,11 +25,11 @@ from gateway.features.stream_management import (
 )
 from gateway.federation.admission import Admission
 from gateway.federation.broken_streams import BrokenStream
+from gateway.federation.key_questions import KeyQuestions
 from gateway.federation.life import TRANSITIONS, Life, Move
 from gateway.federation.managed_stream import ManagedStream
 from gateway.federation.rate_limit import RateLimit
 from gateway.federation.stream_end import Headway, StreamEnd, by_pair
-from gateway.federation.verification import KeyQuestions
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.narration import Narrator

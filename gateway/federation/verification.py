@@ -1,128 +1,111 @@
 """Verification: asking the authoritative server about a dialback key (receiving server, step 2; XEP-0220 §2.1.2).
 
-A question is sent on a stream to the sender domain: one that is already open, or one opened for it. An answer counts
-only for exactly that question, by domain pair, stream id and the stream on which it was sent (CVE-2012-3525). Questions
-are bounded, and end with their stream.
+A question takes, in this order: an open stream of the same pair; one that was opened for questions before; a new one,
+which carries nothing else and is kept while it is used. If the server cannot be asked, the key is neither valid nor
+invalid, and no stream to that server is opened for some time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
-from gateway.bounds.tables import Rates, family
-from gateway.stream.events import PairChecked, VerificationAnswered
+from gateway.federation.backoff import Backoff
+from gateway.federation.broken_streams import BrokenStream
+from gateway.federation.delivery_failures import DeliveryFailed
+from gateway.federation.key_questions import unanswered
+from gateway.federation.outbound import OutboundSession, StreamOpener
+from gateway.federation.verification_places import Asker, VerificationPlaces
+from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import DomainPair
 
-QuestionKey = tuple[DomainPair, str]
 
-_SMALL_SHARE = 20
+class KeyVerifier:
+    """Has keys checked by the servers that speak for their domains."""
 
+    def __init__(
+        self,
+        opener: StreamOpener,
+        open_stream: Callable[[DomainPair], OutboundSession | None],
+        places: VerificationPlaces,
+        clock: IReactorTime,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """`open_stream` finds an open stream of a pair; `backoff` is for servers that could not be asked.
 
-@dataclass(frozen=True, kw_only=True)
-class Asker:
-    """The cause of a verification: an address, and whether a domain was already proved on that stream."""
+        It is not the backoff of the routes: our own stanzas must not wait because a stranger made us ask and nobody
+        answered.
+        """
+        self._opener = opener
+        self._open_stream = open_stream
+        self._places = places
+        self._clock = clock
+        self._backoff = backoff
+        self._asking: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
+        self._questions: dict[DomainPair, OutboundSession] = {}
 
-    address: str = ""
-    is_proved: bool = True
+    def __iter__(self) -> Iterator[OutboundSession]:
+        yield from self._questions.values()
 
+    def verify(self, order: VerifyPair, asker: Asker = Asker()) -> Deferred[PairChecked]:
+        """Receiving server, step 2: have a key checked by the authoritative server of `order.pair.sender`."""
+        why_not = self._places.take(asker, order.pair.sender, self._clock.seconds())
+        if why_not:
+            return succeed(unanswered(order.pair, "resource-constraint", why_not))
 
-class QuestionPlaces:
-    """The limit on simultaneous verifications, with a share for each address and each domain.
+        def verified(result: PairChecked | Failure) -> PairChecked | Failure:
+            self._places.give_back(asker, order.pair.sender)
+            return result
 
-    Parties that have proved nothing get no more than a tenth for one address, and for one domain with all its
-    subdomains; all of them together leave a quarter to those who have proved something. A domain can be had for little,
-    so these have shares, too: as many places as are still free, so one address, or one domain, alone gets half. How
-    many keys one address may have us verify in a minute is limited as its connections are; 0 means unlimited.
-    """
+        return self._ask(order).addBoth(verified)
 
-    def __init__(self, most: int, per_minute: float = 600) -> None:
-        self._most = most
-        self._per_minute = per_minute
-        self._share = max(most // 10, min(most, _SMALL_SHARE))
-        self._taken: dict[str, int] = {}  # by whose they are; places that are free have no entry
-        self._rates = Rates()
-
-    def take(self, asker: Asker, domain: str, now: float) -> str:
-        """Take a place for a key of that domain; return an empty string, or why there is none."""
-        taken = self._taken
-        free = self._most - taken.get("all", 0)
-        if free <= 0:
-            return f"{self._most} keys are being verified ([limits] verifications)"
-        if asker.is_proved:
-            for whose in self._owners(asker, domain):
-                if taken.get(whose, 0) >= free:
-                    return f"{taken[whose]} keys are being verified {whose} ([limits] verifications)"
-        else:
-            if taken.get("unproved", 0) >= self._most - self._most // 4:
-                return "too many keys are being verified for streams that have proved nothing ([limits] verifications)"
-            for whose in self._owners(asker, domain):
-                if taken.get(whose, 0) >= self._share:
-                    return f"{self._share} keys are being verified {whose} ([limits] verifications)"
-            if not self._rates.allow(asker.address, self._per_minute, now):
-                return (
-                    f"more than {self._per_minute:g} keys came from {asker.address} in a minute"
-                    " ([limits] connections_per_minute)"
-                )
-        self._count(asker, domain, 1)
-        return ""
-
-    def give_back(self, asker: Asker, domain: str) -> None:
-        """Release the place, because the verification is over."""
-        self._count(asker, domain, -1)
-
-    def _count(self, asker: Asker, domain: str, by: int) -> None:
-        for whose in ("all", *(() if asker.is_proved else ("unproved",)), *self._owners(asker, domain)):
-            taken = self._taken.pop(whose, 0) + by
-            if taken:
-                self._taken[whose] = taken
-
-    def _owners(self, asker: Asker, domain: str) -> tuple[str, ...]:
-        """Return whose shares a place is taken from; what is asked without an address is our own."""
-        if not asker.address:
-            return ()
-        proved = " for streams that have proved a domain" if asker.is_proved else ""
-        return f"at the request of {asker.address}{proved}", f"of {family(domain)}{proved}"
-
-
-class KeyQuestions:
-    """The questions that wait on one stream."""
-
-    __slots__ = ("_most", "_open")
-
-    def __init__(self, most: int = 100) -> None:
-        self._most = most
-        self._open: dict[QuestionKey, list[Deferred[PairChecked]]] = {}
-
-    def __len__(self) -> int:
-        return sum(map(len, self._open.values()))
-
-    def put(self, pair: DomainPair, stream_id: str) -> Deferred[PairChecked]:
-        """Record a question that was sent; return a Deferred of its answer."""
+    def _ask(self, order: VerifyPair) -> Deferred[PairChecked]:
+        way = order.pair.reversed()
+        session = self._open_stream(way)
+        if session is not None:
+            return session.ask(order.pair, order.stream_id, order.key)
+        if way in self._questions:
+            return self._questions[way].ask(order.pair, order.stream_id, order.key)
+        now = self._clock.seconds()
+        if self._backoff is not None and (until := self._backoff.retry_at(way.target, now)) is not None:
+            why = f"the authoritative server could not be asked; next attempt in {until - now:.0f} s"
+            return succeed(unanswered(order.pair, "remote-server-timeout", why))
         wait: Deferred[PairChecked] = Deferred()
-        if len(self) >= self._most:
-            wait.callback(unanswered(pair, "resource-constraint", "too many keys are being verified"))
-        else:
-            self._open.setdefault((pair, stream_id), []).append(wait)
+        self._opened_for_questions(way).addCallbacks(
+            lambda session: session.ask(order.pair, order.stream_id, order.key).chainDeferred(wait),
+            lambda failure: wait.callback(_unverified(order.pair, failure.value)),
+        )
         return wait
 
-    def answered(self, answer: VerificationAnswered) -> None:
-        """Take an answer from the other side; ignore it if nobody asked."""
-        for wait in self._open.pop((answer.pair, answer.stream_id), ()):
-            if answer.valid is None:
-                wait.callback(unanswered(answer.pair, "remote-server-not-found", answer.text))
-            else:
-                wait.callback(PairChecked(pair=answer.pair, valid=answer.valid))
+    def _opened_for_questions(self, way: DomainPair) -> Deferred[OutboundSession]:
+        """Return one stream, no matter how many ask for it at once."""
+        mine: Deferred[OutboundSession] = Deferred()
+        waiting = self._asking.setdefault(way, [])
+        waiting.append(mine)
+        if len(waiting) == 1:
+            self._opener.open(way, self._questions_gone, only_questions=True).addBoth(self._opened_or_not, way)
+        return mine
 
-    def lost(self, reason: str) -> None:
-        """End all questions, because the stream is gone."""
-        waiting, self._open = self._open, {}
-        for (pair, _), waits in waiting.items():
-            for wait in waits:
-                wait.callback(unanswered(pair, "remote-server-timeout", reason))
+    def _opened_or_not(self, result: OutboundSession | Failure, way: DomainPair) -> None:
+        if not isinstance(result, Failure):
+            self._questions[way] = result
+        if self._backoff is not None:
+            if not isinstance(result, Failure):
+                self._backoff.reached(way.target)
+            elif isinstance(result.value, DeliveryFailed) and not result.value.is_ours:
+                self._backoff.failed(way.target, self._clock.seconds())
+        for wait in self._asking.pop(way):
+            wait.callback(result)  # one failure for everybody who waits
+
+    def _questions_gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
+        if self._questions.get(session.pair) is session:
+            del self._questions[session.pair]
 
 
-def unanswered(pair: DomainPair, condition: str, text: str) -> PairChecked:
-    """Return the outcome of a verification that could not be carried out: an error, neither valid nor invalid."""
-    return PairChecked(pair=pair, valid=None, condition=condition, text=text)
+def _unverified(pair: DomainPair, error: BaseException) -> PairChecked:
+    if isinstance(error, DeliveryFailed):
+        return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
+    raise error  # our own bug

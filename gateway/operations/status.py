@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from gateway.components.route import ComponentRoute
 from gateway.components.single import SingleService
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
-from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
 from gateway.federation.session import ServerSession
 from gateway.net.certificates.own_certificates import Identity
@@ -43,7 +42,6 @@ from gateway.operations.status_records import (
 from gateway.operations.troubles import Trouble
 from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import ClientFacts, Facts, ServerFacts
-from gateway.stream.sessions import Connection
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.namespaces import STREAM_MANAGEMENT
@@ -349,8 +347,3 @@ def _the_most_telling(
     found: list[T], most: int | None, weight: Callable[[T], Any], order: Callable[[T], Any]
 ) -> list[T]:
     return found if most is None or len(found) <= most else sorted(nlargest(most, found, key=weight), key=order)
-
-
-def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Connection]:
-    """Yield the connections of the streams that we opened."""
-    return (session.connection for session in sessions)

@@ -145,8 +145,8 @@ TABLE = (
         "net.certificates.judge"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start",
-        "bounds.tables net.listen.descriptors net.listen.connection_limits federation.crowded federation.verification"
-        " operations.log filters.conditions filters.reports"),
+        "bounds.tables net.listen.descriptors net.listen.connection_limits federation.crowded"
+        " federation.verification_places operations.log filters.conditions filters.reports"),
     Row("failed logins that are counted, by address and by account", f"{MOST_COUNTED:,}", "address or account",
         "the oldest is counted from the start",
         "clients.login"),

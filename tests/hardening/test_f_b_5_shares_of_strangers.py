@@ -11,8 +11,8 @@ from twisted.names import dns
 
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery_failures import DeliveryFailed
-from gateway.federation.streams import OutboundStreams
-from gateway.federation.verification import Asker, QuestionPlaces
+from gateway.federation.verification import KeyVerifier
+from gateway.federation.verification_places import Asker, VerificationPlaces
 from gateway.net.dns.answers import DNSAnswer, DNSQuestion, LookupOutcome
 from gateway.net.dns.questions import DNSQuestions, ResolverBounds
 from gateway.net.dns.resolver import Resolver
@@ -86,7 +86,7 @@ def test_f_b_5_a_question_that_is_ours_as_well_does_not_wait_behind_strangers() 
 
 def test_f_b_5_one_address_and_one_domain_have_a_share_of_the_verifications() -> None:
     """Twelve streams of one address take a tenth; all strangers leave a quarter to those who have proved something."""
-    places = QuestionPlaces(1000)
+    places = VerificationPlaces(1000)
     taken = [places.take(Asker(address="192.0.2.1", is_proved=False), f"{n}.n{n}.test", 0) for n in range(500)]
     assert taken.count("") == 100
     assert "192.0.2.1" in taken[-1]
@@ -105,7 +105,7 @@ def test_f_b_5_the_keys_of_one_address_in_a_minute_are_limited_as_its_connection
     asker = Asker(address="192.0.2.1", is_proved=False)
 
     def verified(per_minute: float) -> int:
-        places = QuestionPlaces(1000, per_minute)
+        places = VerificationPlaces(1000, per_minute)
         taken = [places.take(asker, f"n{n}.test", now=1000) for n in range(100)]
         return taken.count("")
 
@@ -125,11 +125,12 @@ def test_f_b_9_a_server_that_could_not_be_asked_is_not_asked_again_at_once() -> 
 
     opener, clock = Opener(), Clock()
     backoff = Backoff(Waits(first=5, longest=300), Random(1))
-    streams = OutboundStreams(opener, clock, backoff=backoff)  # type: ignore[arg-type]
+    places = VerificationPlaces(1000)
+    verifier = KeyVerifier(opener, lambda pair: None, places, clock, backoff)  # type: ignore[arg-type]
     checked: list[PairChecked] = []
     for _ in range(1000):
         order = VerifyPair(pair=DomainPair(Domain("victim.test"), OURS), stream_id="s", key="k")
-        streams.verify(order, Asker(address="192.0.2.1", is_proved=False)).addCallback(checked.append)
+        verifier.verify(order, Asker(address="192.0.2.1", is_proved=False)).addCallback(checked.append)
         clock.advance(0.5)
     assert len(checked) == 1000
     assert {each.condition for each in checked} == {"remote-server-timeout"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.federation.verification import Asker, QuestionPlaces
+from gateway.federation.verification_places import Asker, VerificationPlaces
 
 MOST = 1000
 
 
-def taken(places: QuestionPlaces, *asked: tuple[str, str], is_proved: bool = True) -> int:
+def taken(places: VerificationPlaces, *asked: tuple[str, str], is_proved: bool = True) -> int:
     """Return how many of these, each an address and a domain whose key is to be verified, get a place."""
     answers = [places.take(Asker(address=address, is_proved=is_proved), domain, 0) for address, domain in asked]
     return answers.count("")
@@ -24,7 +24,7 @@ def taken(places: QuestionPlaces, *asked: tuple[str, str], is_proved: bool = Tru
     ids=["one address", "one domain and those below it"],
 )
 def test_one_of_them_leaves_half_to_others(asked: list[tuple[str, str]]) -> None:
-    places = QuestionPlaces(MOST)
+    places = VerificationPlaces(MOST)
     assert taken(places, *asked) == MOST // 2
     assert taken(places, ("198.51.100.1", "honest.example"), ("198.51.100.2", "first.example2")) == 2
     assert taken(places, ("198.51.100.3", "first.example3"), is_proved=False) == 1
@@ -32,7 +32,7 @@ def test_one_of_them_leaves_half_to_others(asked: list[tuple[str, str]]) -> None
 
 
 def test_places_are_given_back() -> None:
-    places = QuestionPlaces(MOST)
+    places = VerificationPlaces(MOST)
     asker = Asker(address="192.0.2.1", is_proved=True)
     for _ in range(3):
         count = taken(places, *[(asker.address, "evil.test")] * MOST)

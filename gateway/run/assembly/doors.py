@@ -134,7 +134,7 @@ def _for_servers(
             shared.new_log(Kind.SERVER),
             dialback,
             federation.session_tools,
-            verify=federation.streams.verify,
+            verify=federation.verifier.verify,
             reached=routing.routes.reached,
             lenders=federation.streams,
             resumable_streams=resumable_streams,

@@ -21,6 +21,8 @@ from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
+from gateway.federation.verification import KeyVerifier
+from gateway.federation.verification_places import VerificationPlaces
 from gateway.net.dial.connector import Connector
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.questions import ResolverBounds
@@ -51,6 +53,7 @@ class Federation:
     witnesses: Witnesses
     connector: Connector
     streams: OutboundStreams
+    verifier: KeyVerifier
 
 
 def federate(
@@ -81,7 +84,14 @@ def federate(
     documents = PoshDocuments(shared.reactor, fetcher.fetch)
     witnesses = Witnesses(shared.reactor, resolver, trust.judge, documents, revocations.settled)
     connector = _connector(shared, trust, policies, session_tools, resolver, witnesses)
-    backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
+    streams = OutboundStreams(connector, shared.reactor, routing.keeper.unsafe)
+    verifier = KeyVerifier(
+        connector,
+        streams.opened_for,
+        VerificationPlaces(limits.verifications, limits.connections_per_minute),
+        shared.reactor,
+        Backoff(Waits(first=5, longest=300), SystemRandom()),
+    )
     return Federation(
         session_tools=session_tools,
         known_keys=known_keys,
@@ -89,14 +99,8 @@ def federate(
         revocations=revocations,
         witnesses=witnesses,
         connector=connector,
-        streams=OutboundStreams(
-            connector,
-            shared.reactor,
-            limits.verifications,
-            backoff,
-            routing.keeper.unsafe,
-            keys_per_minute=limits.connections_per_minute,
-        ),
+        streams=streams,
+        verifier=verifier,
     )
 
 

@@ -8,14 +8,12 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
+from gateway.federation.delivery_failures import DeliveryFailed
 from gateway.federation.streams import FURTHER_PAIR_SECONDS, OutboundStreams
-from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
 FAR = Domain("far.test")
 PAIR, FURTHER = (DomainPair(Domain(name), FAR) for name in ("ours.test", "more.ours.test"))
-KEY = VerifyPair(pair=PAIR.reversed(), stream_id="1", key="0123")
 
 
 class Stream:
@@ -27,7 +25,6 @@ class Stream:
         self.takes_more_pairs = takes_more_pairs
         self.proofs = [pair]
         self.proving: Deferred[Stream] = Deferred()
-        self.questions: list[Deferred[PairChecked]] = []
         self._log = log
 
     @property
@@ -41,11 +38,6 @@ class Stream:
         self._log.append(f"prove {pair.sender}")
         return self.proving
 
-    def ask(self, pair: DomainPair, stream_id: str, key: str) -> Deferred[PairChecked]:
-        self._log.append(f"ask about {pair.sender} {stream_id}")
-        self.questions.append(Deferred())
-        return self.questions[-1]
-
 
 class StreamsHarness:
     """Streams that are opened when a test says so; `log` is what happens, in order."""
@@ -55,10 +47,11 @@ class StreamsHarness:
         self.openings: list[Deferred[Any]] = []
         self.gone: list[Any] = []
         self.clock = Clock()
-        self.streams = OutboundStreams(self, self.clock, most_verifications=3)  # type: ignore[arg-type]
+        self.streams = OutboundStreams(self, self.clock)  # type: ignore[arg-type]
 
     def open(self, pair: DomainPair, gone: Any, *, only_questions: bool, resuming: Any = None) -> Deferred[Any]:
-        self.log.append(f"open {'for questions' if only_questions else 'for stanzas'} from {pair.sender}")
+        assert not only_questions
+        self.log.append(f"open one from {pair.sender}")
         self.openings.append(Deferred())
         self.gone.append(gone)
         return self.openings[-1]
@@ -68,11 +61,6 @@ class StreamsHarness:
         wanted = self.streams.open(pair)
         wanted.addCallbacks(lambda stream: self.log.append(f"{pair.sender} has one"), self._failed)
         return wanted
-
-    def verify(self, order: VerifyPair = KEY) -> None:
-        self.streams.verify(order).addCallback(
-            lambda checked: self.log.append(f"checked: {checked.valid} {checked.condition}".strip())
-        )
 
     def _failed(self, failure: Any) -> None:
         failure.trap(DeliveryFailed)
@@ -94,7 +82,7 @@ def test_a_stream_that_stands_is_used_again(harness: StreamsHarness) -> None:
     harness.want()
     harness.stands()
     harness.want()
-    assert harness.log == ["open for stanzas from ours.test", "ours.test has one", "ours.test has one"]
+    assert harness.log == ["open one from ours.test", "ours.test has one", "ours.test has one"]
 
 
 @pytest.mark.parametrize("how", ["closing", "gone"])
@@ -108,7 +96,7 @@ def test_a_stream_that_ended_is_not(harness: StreamsHarness, how: str) -> None:
         assert list(harness.streams) == []
     harness.log.clear()
     harness.want()
-    assert harness.log == ["open for stanzas from ours.test"]
+    assert harness.log == ["open one from ours.test"]
 
 
 def test_another_domain_of_ours_has_a_stream_of_its_own(harness: StreamsHarness) -> None:
@@ -116,7 +104,7 @@ def test_another_domain_of_ours_has_a_stream_of_its_own(harness: StreamsHarness)
     harness.stands()
     harness.log.clear()
     harness.want(FURTHER)
-    assert harness.log == ["open for stanzas from more.ours.test"]
+    assert harness.log == ["open one from more.ours.test"]
 
 
 def test_or_shares_one_that_takes_further_pairs(harness: StreamsHarness) -> None:
@@ -135,7 +123,7 @@ def test_a_pair_that_is_refused_there_has_a_stream_of_its_own(harness: StreamsHa
     harness.want(FURTHER)
     stream.proving.errback(DeliveryFailed("refused"))
     harness.stands(FURTHER)
-    assert harness.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+    assert harness.log == ["prove more.ours.test", "open one from more.ours.test", "more.ours.test has one"]
 
 
 def test_a_pair_that_gets_no_answer_there_has_a_stream_of_its_own(harness: StreamsHarness) -> None:
@@ -145,7 +133,7 @@ def test_a_pair_that_gets_no_answer_there_has_a_stream_of_its_own(harness: Strea
     harness.want(FURTHER)
     harness.clock.advance(FURTHER_PAIR_SECONDS)
     harness.stands(FURTHER)
-    assert harness.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+    assert harness.log == ["prove more.ours.test", "open one from more.ours.test", "more.ours.test has one"]
     assert harness.clock.getDelayedCalls() == []
 
 
@@ -174,73 +162,18 @@ def test_a_stream_that_is_lent_serves_its_pair(harness: StreamsHarness) -> None:
     harness.streams.lend(lent, PAIR)  # type: ignore[arg-type]
     harness.want()
     harness.want(FURTHER)
-    assert harness.log == ["ours.test has one", "open for stanzas from more.ours.test"]
+    assert harness.log == ["ours.test has one", "open one from more.ours.test"]
 
 
-# Questions about keys.
+# Streams that questions about keys may take.
 
 
-def test_a_key_is_asked_for_on_a_stream_of_the_same_pair(harness: StreamsHarness) -> None:
+def test_a_stream_is_found_for_the_pair_that_it_was_opened_for_alone(harness: StreamsHarness) -> None:
     harness.want()
-    stream = harness.stands()
-    harness.log.clear()
-    harness.verify()
-    stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=True))
-    assert harness.log == ["ask about far.test 1", "checked: True"]
-
-
-def test_or_on_one_that_is_opened_for_questions_and_kept(harness: StreamsHarness) -> None:
-    harness.verify()
-    stream = harness.stands()
-    stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=False))
-    harness.verify()
-    assert harness.log == [
-        "open for questions from ours.test",
-        "ask about far.test 1",
-        "checked: False",
-        "ask about far.test 1",
-    ]
-
-
-def test_which_is_one_for_all_who_ask_at_once(harness: StreamsHarness) -> None:
-    harness.verify()
-    harness.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
-    harness.stands()
-    assert harness.log == ["open for questions from ours.test", "ask about far.test 1", "ask about far.test 2"]
-
-
-def test_and_is_opened_again_when_it_is_gone(harness: StreamsHarness) -> None:
-    harness.verify()
-    harness.gone[-1](harness.stands(), "it broke", None)
-    harness.log.clear()
-    harness.verify()
-    assert harness.log == ["open for questions from ours.test"]
-
-
-def test_it_does_not_serve_for_stanzas(harness: StreamsHarness) -> None:
-    harness.verify()
-    harness.stands()
-    harness.log.clear()
-    harness.want()
-    assert harness.log == ["open for stanzas from ours.test"]
-
-
-@pytest.mark.parametrize("told", [NOT_THERE, OUT_OF_REACH])
-def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(harness: StreamsHarness, told: Told) -> None:
-    harness.verify()
-    harness.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
-    harness.openings[-1].errback(DeliveryFailed("no", told))
-    assert harness.log[1:] == [f"checked: None {told.condition}"] * 2
-    harness.verify()
-    assert harness.log[-1] == "open for questions from ours.test"
-
-
-def test_not_too_many_keys_are_verified_at_once_for_all_streams_together(harness: StreamsHarness) -> None:
-    for number in range(4):
-        sender = Domain(f"d{number}.test")
-        harness.verify(VerifyPair(pair=DomainPair(sender, PAIR.sender), stream_id="id", key="key"))
-    assert len(harness.openings) == 3
-    assert harness.log[-1] == "checked: None resource-constraint"
-    harness.openings[0].errback(DeliveryFailed("nobody there"))
-    harness.verify(VerifyPair(pair=DomainPair(Domain("d5.test"), PAIR.sender), stream_id="id", key="key"))
-    assert len(harness.openings) == 4
+    stream: Any = harness.stands()
+    stream.proofs.append(FURTHER)
+    harness.streams.lend(Stream(harness.log, FURTHER), FURTHER)  # type: ignore[arg-type]
+    assert harness.streams.opened_for(PAIR) is stream
+    assert harness.streams.opened_for(FURTHER) is None
+    stream.is_usable = False
+    assert harness.streams.opened_for(PAIR) is None
