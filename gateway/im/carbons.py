@@ -14,7 +14,7 @@ from gateway.im.edits import attribute, standing_alone
 from gateway.im.services import AccountService, Audience, Request
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import CARBONS, CLIENT, FORWARD, HINTS
-from gateway.xmpp.stanzas import AddressedStanza, Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza, message_type
 
 RECEIVED, SENT = "received", "sent"
 MUC_USER = "http://jabber.org/protocol/muc#user"
@@ -38,7 +38,7 @@ def is_eligible(stanza: Stanza, direction: str) -> bool:
     """Return whether a message is copied: conversation between people, unless it asks for no copies (§6.1, §9)."""
     if stanza.type == "chat" and not any(mark in stanza.raw for mark in _NEEDS_A_LOOK):
         return True
-    if stanza.type not in ("chat", "normal", None):
+    if message_type(stanza) not in ("chat", "normal"):
         return False
     element = stanza.element
     if element.first(CARBONS, "private") or element.first(HINTS, "no-copy"):

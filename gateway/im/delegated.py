@@ -26,8 +26,9 @@ from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element, Oversized
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
+from gateway.xmpp.iqs import payload_of
 from gateway.xmpp.namespaces import CLIENT, DATA_FORMS, DELEGATION, DISCO_INFO, DISCO_ITEMS, FORWARD
-from gateway.xmpp.stanzas import CONTENT, AddressedStanza, SentStanza, payload_of
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, SentStanza
 
 ANSWER_SECONDS = 30.0
 """How long a component may take to answer a delegated request."""

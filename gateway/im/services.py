@@ -22,7 +22,8 @@ from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, check_iq, payload_of, result_reply
+from gateway.xmpp.iqs import check_iq, payload_of
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, result_reply
 
 
 class Audience(Enum):

@@ -15,8 +15,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError
+from gateway.xmpp.iqs import check_iq, payload_of
 from gateway.xmpp.namespaces import DISCO_INFO, PING, ROSTER, STANZA_ERRORS
-from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, check_iq, error_reply, payload_of, result_reply
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, error_reply, result_reply
 
 ANSWER_SECONDS = 30.0
 MOST_CONTACTS_SEEN = 10_000

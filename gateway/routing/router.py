@@ -18,7 +18,8 @@ from gateway.routing.policy import Domains
 from gateway.routing.requests import OwnQuestions, RequestKey, Requests, domain_in
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
-from gateway.xmpp.stanzas import AddressedStanza, Stanza, check_iq, error_reply
+from gateway.xmpp.iqs import check_iq
+from gateway.xmpp.stanzas import AddressedStanza, Stanza, error_reply
 
 RemoteRoutes = Callable[[DomainPair], IRoute]
 

@@ -9,6 +9,7 @@ punycode.py          A-labels                                         RFC 3492
 elements.py          Element: an immutable tree, from and to bytes
 building.py          elements written in Python
 stanzas.py           Stanza: its attributes, over its own bytes       RFC 6120 §8
+iqs.py               what every iq must have: id, type, one payload   RFC 6120 §8.2.3
 start_tags.py        the attributes of a start tag, read and set in its bytes
 markup.py            regular expressions for well-formed markup
 errors.py            exceptions, and the tables of conditions         RFC 6120 §4.9.3, §6.5, §8.3.3

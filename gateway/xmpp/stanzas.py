@@ -7,15 +7,12 @@ stanzas that come in, `Stanza.from_element` for those that we make ourselves. Th
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element, parse_element, quote_attribute, unescape
 from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.faults import Fault
-from gateway.xmpp.faults import stanza_error as error_of
-from gateway.xmpp.markup import INSIDE_TAG
 from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
 from gateway.xmpp.start_tags import attributes_of, with_attributes
 
@@ -42,12 +39,6 @@ TYPES = {
 
 _CONDITIONS = frozenset(map(str, StanzaCondition))
 _ERROR_TYPES = frozenset({"auth", "cancel", "continue", "modify", "wait"})  # RFC 6120 §8.3.2
-
-# For text that a parser has found well-formed. Groups: the mark of a closing tag, the mark of an empty element.
-_TAG = re.compile(b"<(/?)" + INSIDE_TAG + b"(/?)>")
-# The start of an iq with content, up to the end of its first child's start tag, if that has content too. Group: name.
-_FIRST_CHILD = re.compile(b"<iq" + INSIDE_TAG + rb">\s*+<([^\s/>]++)" + INSIDE_TAG + b">")
-_CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 
 
 class Flaw(NamedTuple):
@@ -257,6 +248,11 @@ class DirectedPresence(AddressedStanza):
         return cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza.id)
 
 
+def message_type(message: Stanza) -> str:
+    """Return the type as which a message counts: without one, or with an unknown one, `normal` (RFC 6121 §5.2.2)."""
+    return message.type if message.type in TYPES["message"] else "normal"
+
+
 def new_stanza(
     name: str,
     raw: bytes,
@@ -283,23 +279,6 @@ def restored(name: str, raw: bytes) -> AddressedStanza:
     element = Stanza(name, raw, None, None, None, None).element
     to, from_ = (Address.parse(element.get(each) or "") for each in ("to", "from"))
     return AddressedStanza(name, raw, to, from_, element.get("type"), element.get("id"))
-
-
-def _count_children(iq: bytes) -> int:
-    """Count the elements directly in an iq, without building them: a single one is recognised at once."""
-    first = _FIRST_CHILD.match(iq)
-    if first is not None:
-        closing = b"</" + first[1]
-        if iq.endswith(closing + b"></iq>") and iq.count(closing) == 1:
-            return 1
-    depth = count = 0
-    for closes, empty in _TAG.findall(_CDATA.sub(b"", iq)):
-        if closes:
-            depth -= 1
-        else:
-            count += depth == 1
-            depth += not empty
-    return count
 
 
 def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
@@ -391,27 +370,3 @@ def result_reply(stanza: AddressedStanza, payload: Element | None = None) -> Add
     """Return the result that answers an iq request, with at most one payload (RFC 6120 §8.2.3)."""
     attributes = {"type": "result", "from": stanza.to.full, "to": stanza.from_.full, "id": stanza.id}
     return AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [payload] if payload is not None else []))
-
-
-def payload_of(request: Stanza) -> Element:
-    """Return the one child of a request that `check_iq` has passed."""
-    payload = request.element.first()
-    if payload is None:
-        raise Misuse(f"{request} has no child")
-    return payload
-
-
-def check_iq(stanza: Stanza) -> StanzaError | None:
-    """Return the error for an iq that breaks RFC 6120 §8.2.3 (id, type, number of payloads), or None."""
-    if stanza.id is None:
-        return error_of(Fault.INVALID_IQ, "an iq must have an 'id'")
-    if stanza.type not in TYPES["iq"]:
-        return error_of(Fault.INVALID_IQ, "the 'type' of an iq must be get, set, result or error")
-    children = _count_children(stanza.raw)
-    if stanza.type in ("get", "set") and children != 1:
-        return error_of(Fault.INVALID_IQ, "an iq of type get or set must have exactly one child")
-    if stanza.type == "result" and children > 1:
-        return error_of(Fault.INVALID_IQ, "an iq result has at most one child")
-    if stanza.type == "error" and children not in (1, 2):
-        return error_of(Fault.INVALID_IQ, "an iq error must have an <error/>, and may repeat the request")
-    return None

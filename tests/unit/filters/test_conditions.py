@@ -39,6 +39,8 @@ def holds(when: str, xml: str, **harness: Any) -> bool:
         ("kind = ['presence', 'iq']", "<message {}/>", False),
         ("type = 'chat'", "<message {} type='chat'/>", True),
         ("type = 'normal'", "<message {}/>", True),
+        ("type = 'normal'", "<message {} type='unknown'/>", True),  # its receiver takes it for one
+        ("type = 'chat'", "<message {} type='unknown'/>", False),
         ("type = 'available'", "<presence {}/>", True),
         ("type = 'available'", "<presence {} type='subscribe'/>", False),
         ("larger_than = 50", "<message {}/>", True),

@@ -40,6 +40,7 @@ def enabled(home: Home, name: str, presence: str = "<presence/>") -> Client:
         ("chat", "<active xmlns='http://jabber.org/protocol/chatstates'/>", True, True),
         ("normal", "<body>Hi</body>", True, True),
         (None, "<body>Hi</body>", True, True),
+        ("unknown", "<body>Hi</body>", True, True),
         ("normal", "<x xmlns='urn:x'/>", False, False),
         ("normal", "<x xmlns='urn:x'><body xmlns='jabber:client'/></x>", False, False),
         ("groupchat", "<body>Hi</body>", False, False),
