@@ -14,11 +14,9 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.system_names import WatchedFile, nameservers_of, read_hosts
-from gateway.stream.tools import StreamTools
+from gateway.stream.tools import STREAM_ID_BYTES, StreamTools
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import AddressCache
-
-_ID_BYTES = 20
 
 
 def inspector_for(
@@ -34,7 +32,7 @@ def inspector_for(
     A stranger's DNS decides where it connects, so loopback and the like are left out, unless [dns] allows them.
     """
     judge = CertificateJudge(TrustStore.load(tls.authorities, tls.crls))
-    tools = StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, _ID_BYTES))
+    tools = StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, STREAM_ID_BYTES))
     hosts = WatchedFile(str(dns.hosts_file), read_hosts)
     return Inspector(
         reactor,

@@ -28,14 +28,12 @@ from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.tools import StreamTools
+from gateway.stream.tools import STREAM_ID_BYTES, StreamTools
 from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, MalformedAddress
 from gateway.xmpp.namespaces import PING
-
-ID_BYTES = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +80,7 @@ def login_tools(reactor: IReactor, tls: TLSSettings, dns: DNSSettings) -> LoginT
         resolver=Resolver(reactor, dns.nameservers, hosts_file=str(dns.hosts_file)),
         contexts=TLSContexts(Keyring({})),
         judge=CertificateJudge(TrustStore.load(tls.authorities, tls.crls), service=CLIENT),
-        tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, ID_BYTES)),
+        tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, STREAM_ID_BYTES)),
         compute=lambda order: deferToThread(carry_out, order),
     )
 

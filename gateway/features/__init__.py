@@ -6,7 +6,7 @@ sasl_initiating.py    the side that chooses a mechanism                       RF
 sasl_receiving.py     the side that offers mechanisms                         RFC 6120 §6.4
 sasl_servers.py       the mechanisms between servers                          XEP-0178
 sasl_clients.py       the mechanisms of clients                               RFC 6120 §13.8
-dialback.py           dialback in its three roles                             XEP-0220 §2
+dialback.py           dialback in its three roles; which answers count        XEP-0220 §2
 handshake.py          the handshake of a component                            XEP-0114
 bind.py               resource binding                                        RFC 6120 §7
 stream_management.py  enabling acknowledgements, and resuming a stream        XEP-0198

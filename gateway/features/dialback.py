@@ -2,8 +2,9 @@
 
 Initiating server: the pair of the stream is asserted if nothing better has proved it; further pairs at any time.
 Receiving server: an assertion is answered from the certificate if that proves the domain (XEP-0344 §2), else after the
-authoritative server has been asked. Each pair is independent: refusing one does not affect the others. Authoritative
-server: a question about a key is answered on any stream, at once, without remembering anything.
+authoritative server has been asked. Each pair is independent: refusing one does not affect the others, and a stream has
+a bounded number (`DialbackBounds`). Authoritative server: a question about a key is answered on any stream, at once,
+without remembering anything. In each role an answer that nobody has asked for changes nothing.
 """
 
 from __future__ import annotations

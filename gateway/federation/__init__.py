@@ -9,7 +9,7 @@ delivery_failures.py    from any failure to the stanza error for the sender     
 streams.py              which stream a pair gets: a proved one, an open one, a new one
 session.py              the common part of all streams between servers
 inbound.py              a stream that another server opened
-outbound.py             a stream that we opened
+outbound.py             a stream that we opened; whether its pairs were accepted     XEP-0220 §2.1, §2.6
 stream_end.py           how a stream ended, for the routes that used it
 life.py                 the life of a session, as a table
 admission.py            from a stream to the router: is the sender proved?           RFC 6120 §8.1

@@ -11,19 +11,19 @@ assembly.py        the parts, put together once
 homes.py           where accounts live, if several nodes serve the domain
 sharded.py         ShardedDomain: an AccountDomain for those that live here
 
-inbound.py         stanzas to an account                       §8.5
-delivery.py        the table of their ends                     §8.5.4
-outbound.py        stanzas from a client                       RFC 6120 §8.1.2, §10
+inbound.py         stanzas to an account                                               §8.5
+delivery.py        the table of their ends, by type and by what they find              §5.2.2, §8.5.1 to §8.5.4
+outbound.py        stanzas from a client                                               RFC 6120 §8.1.2, §10
 subscriptions.py   the state tables of appendix A
 relations.py       their effect on roster items and requests
-subscribing.py     presence that manages subscriptions         §3
-roster.py          RosterService: get, set and push            §2
-roster_elements.py roster items, read and written as XML       §2.1, §2.3.3
-presence.py        showing that a resource is available        §4
-probes.py          answering those who ask                     §4.3.2
+subscribing.py     presence that manages subscriptions, and requests that wait         §3
+roster.py          RosterService: get, set and push; versions                          §2, §2.6
+roster_elements.py roster items, read and written as XML                               §2.1, §2.3.3
+presence.py        showing that a resource is available, or no longer; directed presence  §4, §4.6
+probes.py          answering those who ask                                             §4.3.2
 throttle.py        limiting the rate of updates
 
-services.py        requests that the server answers for an account
+services.py        requests that the server answers for an account                     §8.5.2.1.3
 delegated.py       XEP-0355: components that answer in its place
 privileged.py      XEP-0356: components that act for accounts
 announcing.py      messages of an operator to everybody who is online, or to all accounts

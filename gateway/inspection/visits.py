@@ -31,7 +31,8 @@ from gateway.inspection.tls import examining
 from gateway.net.certificates.certificate_names import shown
 from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.connection.protocol import StreamProtocol, Timing
+from gateway.net.connection.life import Timing
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.dial.dialling import Build, dial
 from gateway.net.dns.targets import Target
 from gateway.net.dns.tlsa import TLSASet

@@ -26,7 +26,8 @@ from gateway.login.messaging import Messaging
 from gateway.login.session import LoginFailed, LoginSession
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity
-from gateway.net.connection.protocol import StreamProtocol, Timing
+from gateway.net.connection.life import Timing
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.dial.dialling import dial
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.service_records import FOR_CLIENTS

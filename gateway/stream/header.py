@@ -1,7 +1,7 @@
 """StreamHeader: the first thing that each side sends (RFC 6120 §4.7, §4.8).
 
-Reading checks the root's namespace, prefix and content namespace. Whether the domains in a header are known is decided
-by policy, elsewhere.
+Reading checks the root's namespace, prefix, content namespace and version. Whether the domains in a header are known is
+decided by policy, elsewhere.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ def _version(text: str | None) -> tuple[int, int]:
     if numbers[0] is None or numbers[1] is None:
         raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "the version of a stream must look like 1.0")
     return (numbers[0], numbers[1])
+
+
+def version_to_send(theirs: tuple[int, int] | None) -> tuple[int, int]:
+    """Return our version, given the other side's if it came first: 1.0, or none in answer to none (§4.7.5)."""
+    return (0, 9) if theirs is not None and theirs < (1, 0) else (1, 0)
 
 
 def check_same(before: StreamHeader, now: StreamHeader) -> None:

@@ -26,7 +26,7 @@ from gateway.stream.events import (
     StreamOpened,
 )
 from gateway.stream.facts import Facts, Role
-from gateway.stream.header import StreamHeader, check_same, read_header, write_header
+from gateway.stream.header import StreamHeader, check_same, read_header, version_to_send, write_header
 from gateway.stream.known import RootTag
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.profiles import Profile
@@ -408,16 +408,16 @@ class Stream:
             from_=self._tools.addresses.lookup(from_) if isinstance(from_, str) else from_,
             to=self._tools.addresses.lookup(to) if isinstance(to, str) else to,
             id=self.facts.stream_id if self.facts.role is Role.RECEIVING else None,
-            version=(1, 0) if self._answers_with_version else (0, 9),
+            version=version_to_send(self._their_version) if self.profile.negotiates else (0, 9),
             lang=self._tools.lang,
         )
         self._send_raw(write_header(header))
 
     @property
-    def _answers_with_version(self) -> bool:
-        """Return whether to send a version: only if the other side sent one (RFC 6120 §4.7.5)."""
-        theirs_came = self.facts.role is Role.RECEIVING and self.header is not None
-        return self.profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
+    def _their_version(self) -> tuple[int, int] | None:
+        """The version of the header that ours answers, if it does."""
+        answers = self.facts.role is Role.RECEIVING and self.header is not None
+        return self.facts.peer_version if answers else None
 
     def _send(self, element: Element) -> None:
         self._send_raw(self.write(element))

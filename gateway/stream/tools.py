@@ -11,6 +11,10 @@ from gateway.stream.facts import Facts
 from gateway.stream.header import StreamHeader
 from gateway.stream.stanza_reader import AddressLookup
 
+STREAM_ID_BYTES = 20
+"""Random bytes in the id of a stream (RFC 6120 §4.7.3): 160 bits, because dialback keys and component handshakes depend
+on an id that nobody can guess."""
+
 
 class Acceptor(Protocol):
     """The policy of a port: turns a header into new facts; raises StreamError to refuse it."""
@@ -20,7 +24,9 @@ class Acceptor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamTools:
-    """Shared by every stream of a process: prepared addresses, ids from a strong source, our language, budgets."""
+    """Shared by every stream of a process: prepared addresses, our language, budgets, and the maker of ids, which takes
+    STREAM_ID_BYTES from a strong source.
+    """
 
     addresses: AddressLookup
     new_id: Callable[[], str]

@@ -30,7 +30,7 @@ from gateway.net.certificates.own_certificates import Identity, Keyring
 from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.tools import StreamTools
+from gateway.stream.tools import STREAM_ID_BYTES, StreamTools
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.stanzas import Stanza
 from tests.interop.clients import PASSWORD
@@ -51,7 +51,7 @@ def login_tools(world: World) -> LoginTools:
         resolver=Resolver(reactor, [f"{names.address}:{names.port}"], hosts_file="/dev/null"),
         contexts=TLSContexts(Keyring({})),
         judge=CertificateJudge(trust, service=CLIENT),
-        tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, 20)),
+        tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, STREAM_ID_BYTES)),
         compute=lambda order: deferToThread(carry_out, order),
     )
 

@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 
 from gateway.features.starttls import StartTLS
 from gateway.net.connection.idle_parsers import IdleParsers
-from gateway.net.connection.protocol import StreamProtocol, Timing
+from gateway.net.connection.life import Timing
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile, server_profile

@@ -1,7 +1,7 @@
 """One TCP connection: its bytes, its timers, its back-pressure.
 
 protocol.py            StreamProtocol: bytes to a Stream, and the orders of the Stream carried out
-life.py                the life of a connection, as a table
+life.py                the life of a connection, as a table: what each state waits for, and how long
 securing.py            how TLS starts on it, and what its failure means
 readable.py            whether it is read from: back-pressure
 writable.py            what is written to it, and whether it takes more

@@ -6,14 +6,14 @@ other side has some seconds for its own. Then TCP is ended: everything written i
 
 A state has at most one timer, which runs until the state is left: what the state waits for must happen before it fires.
 
-| state | waits for | otherwise |
-|---|---|---|
-| NEGOTIATING | the end of the negotiation | the stream is closed with an error |
-| OPEN | stanzas, in either direction | an idle stream is closed |
-| ANSWERING | the last answers | the stream is closed without them |
-| CLOSE_SENT | their closing tag | TCP is ended |
-| ENDING | the end of TCP | the connection is cut |
-| LOST | nothing | |
+| state | waits for | for | otherwise |
+|---|---|---|---|
+| NEGOTIATING | the end of the negotiation | `negotiate` | the stream is closed with `connection-timeout` (§4.9.3.4) |
+| OPEN | stanzas, in either direction | the terms' `idle_seconds` | an idle stream is closed (§4.6.3) |
+| ANSWERING | the last answers | `close` | the stream is closed without them |
+| CLOSE_SENT | their closing tag | `close` | TCP is ended |
+| ENDING | the end of TCP | `close` | the connection is cut |
+| LOST | nothing | | |
 
 A stream can be closed after TCP was told to end, because bytes that had arrived are still read. Orders that come from
 elsewhere, a store or another server, may find the connection lost: then they change nothing.
@@ -21,6 +21,7 @@ elsewhere, a store or another server, may find the connection lost: then they ch
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -76,3 +77,15 @@ TRANSITIONS: dict[Life, dict[Move, Life]] = {
         Move.END: Life.LOST,
     },
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How long a connection waits in its states, and for the other side, in seconds; 0 means endless where that makes
+    sense.
+    """
+
+    negotiate: float = 30
+    close: float = 5
+    stall: float = 60  # for the other side to read anything (`stalling`)
+    silence: float = 65  # until the system gives up; longer than `stall`, which begins later (`user_timeout`)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from OpenSSL import SSL
@@ -23,7 +23,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.foreign_protocols import other_language
 from gateway.net.connection.gathering import Gathering
 from gateway.net.connection.idle_parsers import IdleParsers
-from gateway.net.connection.life import TRANSITIONS, Life, Move
+from gateway.net.connection.life import TRANSITIONS, Life, Move, Timing
 from gateway.net.connection.readable import Readable
 from gateway.net.connection.securing import Securing
 from gateway.net.connection.stalling import StallWatch
@@ -51,16 +51,6 @@ from gateway.stream.stream import Output, Stream
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.errors import StreamCondition, StreamError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """The patience of a connection, in seconds; 0 means endless where that makes sense."""
-
-    negotiate: float = 30
-    close: float = 5
-    stall: float = 60
-    silence: float = 65  # until the system gives up; longer than `stall`, which begins later
 
 
 class Watcher(typing.Protocol):

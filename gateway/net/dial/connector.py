@@ -20,7 +20,8 @@ from gateway.federation.delivery_failures import TOO_BUSY, DeliveryFailed, combi
 from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
-from gateway.net.connection.protocol import StreamProtocol, Timing
+from gateway.net.connection.life import Timing
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.tries import AddressTry, Shown, TryEnding, at_last, at_once, is_definite, terms_at
 from gateway.net.dial.underway import MOST_UNDERWAY, StreamsUnderway

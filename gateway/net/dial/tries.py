@@ -18,7 +18,8 @@ from gateway.stream.facts import BY_CERTIFICATE, Means, Terms
 from gateway.xmpp.errors import StreamCondition
 
 # Conditions by which a server refuses what we are, so that any other server of the domain would do the same. All other
-# conditions are about this server (system-shutdown, host-unknown), about this stream, or about what was written on it.
+# conditions are about this server (system-shutdown, host-unknown, see-other-host), about this stream, or about what was
+# written on it. The host that see-other-host names (RFC 6120 §4.9.3.19) is not tried.
 DECISIONS = frozenset({StreamCondition.INVALID_FROM, StreamCondition.NOT_AUTHORIZED, StreamCondition.POLICY_VIOLATION})
 
 

@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from gateway.bounds.tables import neighbourhood
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
-from gateway.net.connection.protocol import StreamProtocol, Timing
+from gateway.net.connection.life import Timing
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.listen.connection_limits import ConnectionLimits
 from gateway.net.trust.witness import Witness
 from gateway.stream.budget import Budget

@@ -12,7 +12,7 @@ from twisted.internet.base import ReactorBase
 
 from gateway.config.settings import Settings
 from gateway.net.connection.idle_parsers import IdleParsers
-from gateway.net.connection.protocol import Timing
+from gateway.net.connection.life import Timing
 from gateway.net.listen.connection_limits import Places
 from gateway.net.listen.descriptors import room_for
 from gateway.net.listen.listening import Endpoints
@@ -22,13 +22,11 @@ from gateway.operations.history import History
 from gateway.operations.log import LogLevels
 from gateway.run.assembly.in_force import InForce
 from gateway.stream.budget import Budget
-from gateway.stream.tools import StreamTools
+from gateway.stream.tools import STREAM_ID_BYTES, StreamTools
 from gateway.timing.block_watch import BlockWatch
 from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import AddressCache
-
-STREAM_ID_BYTES = 20  # 160 bits, because dialback keys and component handshakes depend on an id that nobody can guess
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,14 @@ import pytest
 
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
-from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
+from gateway.stream.header import (
+    StreamHeader,
+    check_same,
+    declared_prefixes,
+    read_header,
+    version_to_send,
+    write_header,
+)
 from gateway.stream.known import RootTag
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -84,6 +91,11 @@ def test_all_prefixes_that_we_use_are_declared(namespace: str) -> None:
 )
 def test_attributes_are_read(attributes: str, read: StreamHeader) -> None:
     assert read_header(root(stream(attributes)), SERVER) == read
+
+
+def test_a_version_is_sent_unless_the_other_side_has_sent_none() -> None:
+    assert [version_to_send(theirs) for theirs in (None, (1, 0), (1, 1), (2, 0))] == [(1, 0)] * 4
+    assert version_to_send((0, 9)) == (0, 9)
 
 
 def test_versions_from_one_on_negotiate() -> None:
