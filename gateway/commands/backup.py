@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         if left_out is None and not is_output:
             _remove(arguments.file, out)
     for each in left_out:
-        print(f"not in it: {each}", file=sys.stderr)
+        print(f"not included: {each}", file=sys.stderr)
     return 0
 
 
@@ -127,7 +127,9 @@ def write(settings: Settings, out: IO[bytes]) -> list[str]:
 
 
 def _elsewhere(scheme: str) -> str:
-    return "nothing of it is kept" if scheme == "memory" else "back up that database by its own means, as pg_dump"
+    return (
+        "nothing of it is kept" if scheme == "memory" else "back up that database with its own tools, such as pg_dump"
+    )
 
 
 def state_files(settings: Settings) -> Iterator[Path]:
@@ -185,5 +187,5 @@ def read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> d
     if not isinstance(manifest, dict) or not {"format", "made"} <= manifest.keys():
         raise NoBackup("it is not a backup of xmpp-gateway")
     if manifest["format"] != FORMAT:
-        raise NoBackup(f"a newer xmpp-gateway ({manifest.get('version')}) has written it: restore it with that one")
+        raise NoBackup(f"it was written by a newer xmpp-gateway ({manifest.get('version')}): restore it with that one")
     return manifest

@@ -33,7 +33,7 @@ def render(explained: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     yield from _state(name, explained, screen)
     for number, key in enumerate(explained["keys"]):
         told = KnownKey(**key).words
-        yield f"{'its key' if number == 0 else 'before it, or of another server'}: {harmless(told, 300)}"
+        yield f"{'its key' if number == 0 else 'an earlier or another key of it'}: {harmless(told, 300)}"
     if explained["streams"]:
         newest = max(each["began"] + each["idle_seconds"] for each in explained["streams"])
         yield from section("streams", streams(explained["streams"], newest))
@@ -133,6 +133,6 @@ def _rules(rules: Mapping[str, Any]) -> str:
         return "nothing is exchanged with it ([peers] allow = false)"
     at = f", at the configured address {rules['connect']}" if rules["connect"] else ""
     more = f", and nothing without {rules['require']}" if rules["require"] else ""
-    more += f", with a key out of {len(rules['pin'])} ([peers] pin)" if rules["pin"] else ""
+    more += f", with {counted(len(rules['pin']), 'pinned key')} ([peers] pin)" if rules["pin"] else ""
     tls = "over" if rules["require_tls"] else "also without"
     return f"proved by {' or '.join(rules['authenticate'])}, {tls} TLS{at}{more}"

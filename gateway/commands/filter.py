@@ -158,10 +158,10 @@ def _read(file: Path) -> Iterator[Stanza]:
     codec.feed(raw)
     found = [item for item in codec.take() if isinstance(item, Stanza)]
     if not elements:
-        raise UnreadableStanzas(f"{file} holds no stanza")
+        raise UnreadableStanzas(f"{file} contains no stanza")
     if len(found) != elements:
-        problem = f"{len(found)} of {elements} elements are stanzas without a namespace or in that of clients"
-        raise UnreadableStanzas(f"{file}: {problem}; all of them have to be")
+        problem = f"only {len(found)} of {elements} elements are stanzas"
+        raise UnreadableStanzas(f"{file}: {problem}; each must be one, without a namespace or in jabber:client")
     yield from found
 
 
@@ -200,7 +200,10 @@ def _told(outcomes: list[dict[str, Any]], settings: Settings) -> Iterator[str]:
         yield from (f"    {noted}" for noted in each["noted"])
     asks = {name for rule in settings.filters for name in _unknown_here(rule)}
     if asks:
-        yield f"not known without the service, and taken as false or as a stranger: {', '.join(sorted(asks))}"
+        yield (
+            f"this command does not know {' or '.join(sorted(asks))}, as the service does: here every sender is a"
+            " stranger, and no rate is exceeded"
+        )
 
 
 def _unknown_here(rule: FilterRule) -> Iterator[str]:

@@ -89,7 +89,7 @@ def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox
             raise NoBackup(f"{state} is in use already ({old[0].name}, ...): add --replace to move that aside")
         told = [f"restored the backup of {made}"]
         if old:
-            told.append(f"what was there is in {_move_aside(old, state)}")
+            told.append(f"the previous files are now in {_move_aside(old, state)}")
         for name, file in databases.items():
             if file is not None and (draft / name).exists():
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def _unpack(source: IO[bytes], draft: Path, wanted: list[str], settings: Setting
                 raise NoBackup(f"it contains {member.name!r} twice")
             seen.add(member.name)
             if len(seen) > MOST_MEMBERS:
-                raise NoBackup(f"it contains more than {MOST_MEMBERS:,} files, so it is no backup")
+                raise NoBackup(f"it contains more than {MOST_MEMBERS:,} files, so it is not a backup")
             if member.name == CONFIGURATION or (member.name in DATABASES and member.name not in wanted):
                 continue
             room -= max(member.size, BLOCK_BYTES)
@@ -150,7 +150,7 @@ class _InPieces(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes; raise NoBackup for more than a backup ever needs at once."""
         if not 0 <= size <= PIECE_BYTES:
-            raise NoBackup(f"it has a name or a header of more than {PIECE_BYTES:,} bytes, so it is no backup")
+            raise NoBackup(f"it has a name or a header of more than {PIECE_BYTES:,} bytes, so it is not a backup")
         return self._content.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

@@ -228,12 +228,17 @@ def _done(what: str) -> Render:
 
 
 def _dropped(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
-    yield f"{counted(answer['stanzas'], 'stanza')} for {answer['domain']} dropped; the senders are not told"
+    dropped = counted(answer["stanzas"], "stanza")
+    senders = "; their senders get no error" if answer["stanzas"] else ""
+    yield f"dropped {dropped} for {answer['domain']}{senders}"
 
 
 def close(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield how many streams were closed."""
-    yield f"{counted(answer['closed'], 'stream')} with {answer['domain']} closed"
+    if answer["closed"]:
+        yield f"closed {counted(answer['closed'], 'stream')} with {answer['domain']}"
+    else:
+        yield f"no stream with {answer['domain']} was open"
 
 
 def retry(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
@@ -251,7 +256,7 @@ def reload(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     if answer["closed"]:
         yield f"{counted(answer['closed'], 'stream')} closed: the new rules do not allow them"
     for each in answer.get("faults", ()):  # an older service does not say
-        yield screen.tinted(f"not taken over: {harmless(each)}", Tint.BAD)
+        yield screen.tinted(f"not in force: {harmless(each)}", Tint.BAD)
     for node, result in answer.get("nodes", {}).items():
         told = result.get("problem") or "; ".join(result["changed"]) or "nothing has changed"
         yield f"node {node}: {harmless(told, 1000)}"
@@ -263,9 +268,9 @@ def log_levels(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield the levels of the log that are in force."""
     level, configured = answer["level"], answer["configured"]
     until = "" if level == configured else f" until the restart; the configuration says {configured}"
-    yield f"the log has everything from {level} on{until}"
+    yield f"the log level is {level}{until}"
     for domain, own in answer["domains"].items():
-        yield f"{domain}: from {own} on until the restart, or xmpp-gateway log reset {domain}"
+        yield f"{domain}: level {own} until the restart or xmpp-gateway log reset {domain}"
 
 
 def reloaded_well(answer: Mapping[str, Any]) -> bool:
@@ -319,7 +324,7 @@ OF_HELD: Mapping[str, Render] = {
     "list": held,
     "show": _one_held,
     "release": _held("released"),
-    "drop": _held("dropped, and nobody was told"),
+    "drop": _held("dropped; its sender gets no error"),
 }
 """What `held` does, each with how its answer reads."""
 

@@ -123,7 +123,7 @@ async def test_the_log_is_verbose_for_one_domain_while_a_command_says_so(daily: 
 
     assert "stanza (" not in await talk("one")
     set_ = await asyncio.to_thread(daily.operate, "log", "debug", OURS)
-    assert f"{OURS}: from debug on until the restart" in set_.stdout
+    assert f"{OURS}: level debug until the restart" in set_.stdout
     told = await talk("two")
     assert any(" debug 1 stanza (" in line and OURS in line for line in told.splitlines())
     assert "two" not in told.split()

@@ -125,7 +125,7 @@ def test_databases_that_are_elsewhere_are_named(place: Place, capsys: pytest.Cap
     place.file.write_text(place.file.read_text() + urls)
     assert place.run("backup", str(place.archive)) == 0
     told = capsys.readouterr().err
-    assert "storage.url is postgresql: back up that database by its own means, as pg_dump" in told
+    assert "storage.url is postgresql: back up that database with its own tools, such as pg_dump" in told
     assert "outbox.url is memory: nothing of it is kept" in told
     assert "word" not in told
     with tarfile.open(place.archive) as archive:
@@ -306,7 +306,7 @@ def test_an_archive_whose_holes_are_larger_than_the_disk_is_refused(
 def test_a_name_that_fills_the_memory_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "state/" + "a" * restore.PIECE_BYTES
     assert Place(tmp_path / "two").run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), (name, b""))) == 1
-    assert "so it is no backup" in capsys.readouterr().err
+    assert "so it is not a backup" in capsys.readouterr().err
 
 
 def test_an_archive_of_very_many_files_is_refused(

@@ -275,9 +275,9 @@ ASIDE = {"bytes": 90, "sender": "im.test", "accepted": 0, "reason": "streams to 
             "queues drop far.test",
             "drop",
             {"domain": "far.test", "stanzas": 2},
-            "for far.test dropped; the senders are not told",
+            "for far.test; their senders get no error",
         ),
-        ("close far.test", "close", {"domain": "far.test", "closed": 2}, "2 streams with far.test closed"),
+        ("close far.test", "close", {"domain": "far.test", "closed": 2}, "closed 2 streams with far.test"),
         (
             "retry far.test",
             "retry",
@@ -294,7 +294,7 @@ ASIDE = {"bytes": 90, "sender": "im.test", "accepted": 0, "reason": "streams to 
         ("held list", "held", [HELD], "7 .* message +90 +far.test +im.test +spam"),
         ("held show 7", "held_show", HELD, "held back by 'spam'.*\nit cannot be decrypted"),
         ("held release 7 8", "held_release", HELD, "(message 7 from far.test to im.test released\n){2}"),
-        ("held drop 7", "held_drop", HELD, "dropped, and nobody was told"),
+        ("held drop 7", "held_drop", HELD, "dropped; its sender gets no error"),
         ("announce Hi", "announce", {"accounts": 2, "everybody": False}, "being sent to 2 accounts online"),
         ("peers --failing", "peers", [{"state": "quiet"}], "every other domain can be reached"),
     ],
@@ -310,7 +310,7 @@ def test_what_commands_say(
 @pytest.mark.parametrize(
     ("words", "action", "answer", "told"),
     [
-        ("reload", "reload", RELOADED | {"faults": ["im.pem is gone"]}, "not taken over: im.pem is gone"),
+        ("reload", "reload", RELOADED | {"faults": ["im.pem is gone"]}, "not in force: im.pem is gone"),
         ("reload", "reload", RELOADED | {"nodes": {"b": {"problem": "no answer"}}}, "node b: no answer"),
         ("drain", "drain", {"node": "a", "components": 0, "left": 3}, "3 stanzas for other nodes could not be handed"),
         (
@@ -445,9 +445,9 @@ def test_options_may_stand_between_the_words_of_a_command(
 @pytest.mark.parametrize(
     ("words", "request_", "told"),
     [
-        (["log"], ("", ""), "the log has everything from info on"),
-        (["log", "debug"], ("debug", ""), "the log has everything from info on"),
-        (["log", "debug", "a.test"], ("debug", "a.test"), "a.test: from debug on until the restart"),
+        (["log"], ("", ""), "the log level is info"),
+        (["log", "debug"], ("debug", ""), "the log level is info"),
+        (["log", "debug", "a.test"], ("debug", "a.test"), "a.test: level debug until the restart"),
     ],
 )
 def test_the_level_of_the_log_is_a_command(
