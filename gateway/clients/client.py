@@ -272,7 +272,10 @@ class Client:
     def cleared(self) -> Deferred[None] | None:
         """Return None if everything received is processed and stored, else a Deferred that fires when it is."""
         taken = self.taken()
-        return self._domain.cleared() if taken is None else taken.addCallback(lambda _: self._domain.cleared())
+        return self._cleared(None) if taken is None else taken.addCallback(self._cleared)
+
+    def _cleared(self, _: None) -> Deferred[None] | None:
+        return self._domain.cleared(self.account)
 
     def acknowledged(self, h: int) -> None:
         """Take an acknowledgement of the stanzas up to `h`; raise StreamError if it is impossible."""

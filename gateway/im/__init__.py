@@ -6,6 +6,7 @@ limits.py          the limits for one account
 account.py         an account and its resources, in memory
 accounts.py        which accounts are in memory
 work.py            the queue of each account, which keeps order while something waits for the store
+waiting_steps.py   what waits there, in shares: the account's own, and that of others
 assembly.py        the parts, put together once
 
 homes.py           where accounts live, if several nodes serve the domain

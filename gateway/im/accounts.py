@@ -21,6 +21,7 @@ from gateway.xmpp.addresses import Address, Domain
 
 # Stanzas of all accounts together that wait for the store before senders are asked to pause.
 MOST_WAITING = 10_000
+MOST_WAITING_BYTES = 1 << 26
 
 
 class Accounts:
@@ -29,7 +30,7 @@ class Accounts:
     def __init__(
         self, domain: Domain, store: IStore, limits: AccountLimits, resumed: Callable[[Account], None]
     ) -> None:
-        self.backlog = Backlog(MOST_WAITING)
+        self.backlog = Backlog(MOST_WAITING, MOST_WAITING_BYTES)
         self._domain = domain
         self._store = store
         self._limits = limits
@@ -47,7 +48,7 @@ class Accounts:
     def open(self, local: str) -> Account:
         """Bring an account into memory; its work waits until the store has answered."""
         address = Address.make(local, self._domain, "")
-        work = WorkQueue(self.backlog, self._limits.waiting, lambda: self._resumed(account))
+        work = WorkQueue(address, self.backlog, self._limits, lambda: self._resumed(account))
         account = Account(address, work)
         self._accounts[address.local] = account
         work.insist(partial(self._look_up, account), partial(self._not_looked_up, account))

@@ -103,7 +103,7 @@ class AccountDomain:
             if self._ends_before_it_begins(stanza):
                 return
             account = self._accounts.open(local)
-        account.work.run(self._receive, self._undelivered, account, stanza)
+        account.work.run(stanza, self._receive, self._undelivered, account, stanza)
         if not account.resources:
             self._accounts.forget_if_idle(account)
 
@@ -121,7 +121,7 @@ class AccountDomain:
             return True
         local = message.from_.local
         account = self._accounts.get(local) or self._accounts.open(local)
-        account.work.run(self._send_wrapped, self._wrapped_unsent, account, message, stanza)
+        account.work.run(stanza, self._send_wrapped, self._wrapped_unsent, account, message, stanza)
         self._accounts.forget_if_idle(account)
         return True
 
@@ -211,11 +211,11 @@ class AccountDomain:
 
     def from_client(self, resource: Resource, stanza: Stanza) -> None:
         """Take a stanza from a bound client; the caller calls `settle` after the last one of a batch."""
-        resource.account.work.run(self._send, self._unsent, resource, stanza)
+        resource.account.work.run_own(stanza, self._send, self._unsent, resource, stanza)
 
     def answered(self, resource: Resource) -> Deferred[None] | None:
-        """Return None if nothing of the client's account waits for the store, else a Deferred that fires when all that
-        waits now is done.
+        """Return None if nothing of the client's account waits for the store, else a Deferred that fires when all of
+        its own that waits now is done.
         """
         work = resource.account.work
         return None if work.is_idle else work.mark()
@@ -288,20 +288,24 @@ class AccountDomain:
         """Write everything that clients' stanzas have caused, here and elsewhere; return a Deferred if the client
         should wait.
         """
-        return _all((self._router.flush(), self.flush()))
+        return _all((self._router.flush(), *self._write(), self._accounts.backlog.own.pause()))
 
-    def cleared(self) -> Deferred[None] | None:
-        """Return None if all work for the accounts here is done, else a Deferred that fires when it is."""
-        return self._accounts.backlog.cleared()
+    def cleared(self, account: Address | None = None) -> Deferred[None] | None:
+        """Return None if all work for the accounts here is done, or all that an account has caused, else a Deferred
+        that fires when it is.
+        """
+        return self._accounts.backlog.cleared(account)
 
     def flush(self) -> Deferred[None] | None:
-        """Flush every client that got something; return as `IRoute.flush` does, also while too much waits for the
-        store.
+        """Flush every client that got something; return as `IRoute.flush` does, also if too much waits for the store
+        and what was delivered now waits as well.
         """
+        return _all((*self._write(), self._accounts.backlog.others.pause()))
+
+    def _write(self) -> list[Deferred[None] | None]:
         unflushed = tuple(self._unflushed)
         self._unflushed.clear()
-        waits = [session.flush() for session in unflushed]
-        return _all((*waits, self._itself.flush(), self._accounts.backlog.room()))
+        return [*[session.flush() for session in unflushed], self._itself.flush()]
 
     def _take_later(self, resource: Resource, step: AccountJob) -> None:
         """Take a step that a timer has started."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_WAITING_EACH = 1000
+MOST_WAITING_BYTES_EACH = 1 << 23
+
 
 @dataclass(frozen=True, kw_only=True)
 class AccountLimits:
@@ -19,5 +22,6 @@ class AccountLimits:
     presence_bytes: int = 16_384  # of broadcast presence
     presence_burst: int = 10  # broadcasts of one resource at once; further ones are merged,
     presence_seconds: float = 1.0  # so that there is one in this many seconds
-    waiting: int = 1000  # stanzas that wait for the store; further ones are bounced
+    waiting: int = MOST_WAITING_EACH  # stanzas of its own that wait for the store, and as many of others; further ones
+    waiting_bytes: int = MOST_WAITING_BYTES_EACH  # are bounced
     blocked_at_once: int = 500  # addresses in one request to block or unblock

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 
 from gateway.cluster.shards import shard_of
 from gateway.im.account import Account, Resource
@@ -33,12 +33,9 @@ class ShardedDomain(AccountDomain):
         if not stanza.to.local or not self._homes.takes(stanza):
             super().deliver(stanza)
 
-    def flush(self) -> Deferred[None] | None:
+    def _write(self) -> list[Deferred[None] | None]:
         """Flush every client that got something, and what crosses."""
-        waits = [wait for wait in (super().flush(), self._homes.flush()) if wait is not None]
-        if len(waits) <= 1:
-            return waits[0] if waits else None
-        return DeferredList(waits).addCallback(lambda _: None)
+        return [*super()._write(), self._homes.flush()]
 
     def from_client(self, resource: Resource, stanza: Stanza) -> None:
         """Take a stanza from a bound client; while nobody may act for the account, it is answered with an error."""

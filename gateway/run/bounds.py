@@ -38,10 +38,11 @@ from gateway.handlers.context import MOST_ASKED
 from gateway.handlers.route import MOST_OPEN
 from gateway.handlers.subprotocols import MOST_REQUESTS
 from gateway.handlers.subscribers import MOST_OF_A_DOMAIN, MOST_SUBSCRIBERS
-from gateway.im.accounts import MOST_WAITING
+from gateway.im.accounts import MOST_WAITING, MOST_WAITING_BYTES
 from gateway.im.client_state import MOST as MOST_HELD
 from gateway.im.delegated import MOST_DELEGATED
 from gateway.im.homes import MOST_HOMELESS
+from gateway.im.limits import MOST_WAITING_BYTES_EACH, MOST_WAITING_EACH
 from gateway.im.privileged import MOST_CONTACT_BYTES, MOST_CONTACTS_SHOWN
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
@@ -125,8 +126,15 @@ TABLE = (
         "clients.resumable_clients"),
     Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent",
         "im.client_state"),
-    Row("operations waiting for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done",
-        "im.accounts"),
+    Row("stanzas to one account that wait for the store", f"{MOST_WAITING_EACH:,}, {MOST_WAITING_BYTES_EACH:,} bytes",
+        "sending domain; account, if it is in the same domain",
+        "the newest of the share with most is bounced: resource-constraint", "im.waiting_steps im.limits"),
+    Row("stanzas of an account's own clients that wait for the store",
+        f"{MOST_WAITING_EACH:,}, {MOST_WAITING_BYTES_EACH:,} bytes", "account",
+        "further ones are bounced: resource-constraint", "im.work im.limits"),
+    Row("operations waiting for the store, of clients, and again of others",
+        f"{MOST_WAITING:,}, {MOST_WAITING_BYTES:,} bytes", "",
+        "nothing more is read from the senders of further ones until half are done", "im.work im.accounts"),
     Row("domains whose keys are remembered", f"{MOST_DOMAINS_WITH_KEYS:,}", "domain with subdomains",
         "its oldest is forgotten, and noticed no more when it changes",
         "notices.attempts.known_keys"),
