@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.names import dns
 from twisted.python.failure import Failure
 
-from gateway.net.dns.resolver import Patience, Resolver
+from gateway.net.dns.resolver import Resolver
+from gateway.net.dns.target_search import Patience
 from gateway.net.dns.targets import Resolution
 from tests.support.dns import Table
 from tests.unit.net.dns.test_resolver import DIRECT, HERE, STARTTLS, Finding

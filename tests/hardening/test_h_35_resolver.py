@@ -13,7 +13,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.names import dns
 
 from gateway.net.dns.questions import ResolverBounds
-from gateway.net.dns.resolver import Patience, Resolver
+from gateway.net.dns.resolver import Resolver
+from gateway.net.dns.target_search import Patience
 from gateway.net.dns.targets import Resolution
 from gateway.xmpp.errors import ResolutionFailed
 from tests.support.dns import NameServer

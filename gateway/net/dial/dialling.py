@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
-from gateway.net.dns.resolver import Note
+from gateway.net.dns.target_search import Note
 from gateway.net.dns.targets import Target, endpoint_text
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import DiallingFailed

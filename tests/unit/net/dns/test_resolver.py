@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.net.dns.destinations import Destinations
-from gateway.net.dns.resolver import Patience, Resolver
+from gateway.net.dns.resolver import Resolver
+from gateway.net.dns.target_search import Patience
 from gateway.net.dns.targets import Resolution, Target
 from gateway.xmpp.errors import ResolutionFailed
 from tests.support.dns import NameServer, Table
