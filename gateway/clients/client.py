@@ -30,7 +30,7 @@ from gateway.im.client_state import HoldingBack
 from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import IBoundClient
 from gateway.im.kept import KeptMessage
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection

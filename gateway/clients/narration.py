@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.notices.attempts.narration import Narrator
-from gateway.notices.attempts.records import AttemptStep, StreamLog
+from gateway.notices.attempts.records import AttemptStep
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
 from gateway.stream.facts import ClientFacts

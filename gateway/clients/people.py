@@ -34,7 +34,7 @@ from gateway.im.delegated import Delegates
 from gateway.im.domain import AccountDomain
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
 from gateway.sasl.keys import Decoys

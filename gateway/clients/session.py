@@ -39,7 +39,7 @@ from gateway.features.stream_management import (
 )
 from gateway.im.answers import UNREACHED
 from gateway.im.domain import AccountDomain
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import ClientFacts, Management
 from gateway.stream.lives import after

@@ -11,7 +11,8 @@ from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
 from gateway.components.route import ComponentRoute
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.narration import ComponentNarrator
-from gateway.notices.attempts.records import Kind, StreamLog
+from gateway.notices.attempts.records import Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Publish, StanzasPassed
 from gateway.outbox.settlement import Proof
 from gateway.outbox.window import Break

@@ -21,7 +21,7 @@ from gateway.federation.life import Life, Move
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification_places import Asker
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 from gateway.stream.sessions import Connection, Ending, ending_of

@@ -24,7 +24,7 @@ from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.delivery_failures import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means

@@ -33,7 +33,7 @@ from gateway.federation.stream_end import Headway, StreamEnd, by_pair
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.narration import Narrator
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.outbox.window import Break
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, VerificationAnswered

@@ -37,7 +37,8 @@ from gateway.net.dial.dialling import Build, dial
 from gateway.net.dns.targets import Target
 from gateway.net.dns.tlsa import TLSASet
 from gateway.net.tls.session import peer_chain
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, StreamErrorReceived, StreamOpened
 from gateway.stream.facts import Role, ServerFacts, Terms

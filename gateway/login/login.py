@@ -33,7 +33,8 @@ from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.service_records import FOR_CLIENTS
 from gateway.net.dns.targets import Target
 from gateway.net.tls.contexts import TLSContexts
-from gateway.notices.attempts.records import Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.budget import Budget
 from gateway.stream.facts import ClientFacts, Means, Role, Terms
 from gateway.stream.header import StreamHeader

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.login.messaging import Messaging
-from gateway.notices.attempts.records import StreamLog
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.stream.events import (
     ClientBound,
     CloseTransport,

@@ -55,7 +55,7 @@ from gateway.net.trust.posh import MOST_AT_ONCE, MOST_DOCUMENTS
 from gateway.net.trust.revocations import MOST_LIST_BYTES
 from gateway.notices.attempts.elsewhere import MOST_WAYS
 from gateway.notices.attempts.known_keys import MOST_DOMAINS_WITH_KEYS, MOST_KEYS
-from gateway.notices.attempts.records import MOST_STEPS
+from gateway.notices.attempts.stream_log import MOST_STEPS
 from gateway.operations.fates import MOST_DOMAINS as MOST_FATES
 from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
@@ -177,7 +177,7 @@ TABLE = (
     Row("failed attempts remembered to explain a verdict", f"{MOST_WAYS:,}", "domain", "the oldest is forgotten",
         "notices.attempts.elsewhere"),
     Row("steps of one attempt", f"{MOST_STEPS:,}", "attempt", "further ones are counted",
-        "notices.attempts.records"),
+        "notices.attempts.stream_log"),
     Row("attempts of one domain in the history", f"{MOST_ATTEMPTS:,}", "domain", "the oldest is forgotten",
         "operations.history"),
     Row("known domains in the history", f"{MOST_DOMAINS:,}", "domain with subdomains", "the oldest is forgotten",

@@ -8,7 +8,8 @@ from itertools import count
 
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import MOST_STEPS, AttemptStep, Direction, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction
+from gateway.notices.attempts.stream_log import MOST_STEPS, StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 

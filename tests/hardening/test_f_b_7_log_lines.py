@@ -10,7 +10,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
-from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.operations.log import Shares, log_observer, notice_log

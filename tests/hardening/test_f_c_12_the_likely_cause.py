@@ -8,7 +8,8 @@ import ssl
 import pytest
 
 from gateway.notices.attempts.elsewhere import MOST_WAYS, RECENT_SECONDS, Elsewhere
-from gateway.notices.attempts.records import Attempt, Direction, StreamLog
+from gateway.notices.attempts.records import Attempt, Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from tests.hardening.refusals import REFUSED, publish_direct, start_gateway, tls_alone, verdict, wanted
 from tests.interop.clients import attached

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.net.dial.connector import _Share
+from gateway.net.dial.time_shares import TimeShare
 
 SECONDS = 30.0
 
@@ -17,7 +17,7 @@ class Waiting:
         self.clock = Clock()
         until = self.clock.seconds() + SECONDS
         self.clock.advance(began_after)
-        self.share = _Share(self.clock, until, parts)
+        self.share = TimeShare(self.clock, until, parts)
         self.ended_at = 0.0
         self.share.begin(self._over, lambda: is_busy)
 

@@ -26,7 +26,8 @@ from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.judge import CertificateVerdict, Reason
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_on
-from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.operations import findings

@@ -23,7 +23,8 @@ from gateway.clients.people import client_features
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits
-from gateway.notices.attempts.records import Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.storage.records import StoreLimits
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed

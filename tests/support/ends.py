@@ -27,7 +27,8 @@ from gateway.federation.broken_streams import BrokenStreams
 from gateway.federation.inbound import InboundSession
 from gateway.federation.resumable_streams import ResumableStreams
 from gateway.federation.session import SessionTools
-from gateway.notices.attempts.records import Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains

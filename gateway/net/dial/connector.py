@@ -6,31 +6,31 @@ the others. `tries` decides what follows a failure. Each stream leaves a record 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.federation.broken_streams import BrokenStream
-from gateway.federation.delivery_failures import TOO_BUSY, DeliveryFailed, combined, failure_of
+from gateway.federation.delivery_failures import TOO_BUSY, DeliveryFailed, failure_of
 from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import Timing
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.dial.dialling import Build, Dialled, dial
-from gateway.net.dial.tries import AddressTry, Shown, TryEnding, at_last, at_once, is_definite, terms_at
+from gateway.net.dial.time_shares import TimeShare
+from gateway.net.dial.tries import AddressTry, Shown, Tries, TryEnding
 from gateway.net.dial.underway import MOST_UNDERWAY, StreamsUnderway
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
 from gateway.net.listen.connection_limits import Complaints, NotDialled, Places
 from gateway.net.tls.contexts import TLSContexts
 from gateway.net.trust.witness import Witnesses
-from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.routing.policy import accept_answer
@@ -47,7 +47,6 @@ from gateway.xmpp.errors import DiallingFailed, ResolutionFailed, StreamConditio
 
 _MOST_TRIES = 16  # for one stream
 _MOST_FOR_QUESTIONS = 4  # because strangers can make us ask
-_LEAST_SHARE = 2.0  # seconds; less would give no server a chance
 _WITHOUT_TLS = frozenset({"starttls"})  # a feature that has been tried is not tried again
 
 
@@ -62,99 +61,6 @@ class DialTerms:
     connect: str | None = None
     direct_tls: bool = True
     seconds: float = 30
-
-
-class _Share:
-    """One server's share, as one of `parts`, of the time that is left for opening the stream.
-
-    A server that is checking our dialback key gets half of what is left: any other server of the domain would have to
-    do the same work.
-    """
-
-    def __init__(self, reactor: IReactor, until: float, parts: int) -> None:
-        self.is_over = False
-        self._reactor = reactor
-        self._until = until
-        now = reactor.seconds()
-        self.seconds = max(_LEAST_SHARE, (until - now) / parts)
-        self._ends_at = now + self.seconds
-        self._timer: IDelayedCall | None = None
-
-    def begin(self, expire: Callable[[], object], is_busy: Callable[[], bool] = lambda: False) -> None:
-        """Call `expire` when the time is over, unless it is ended before."""
-        left = max(0.0, self._ends_at - self._reactor.seconds())
-        self._timer = self._reactor.callLater(left, self._over, expire, is_busy)
-
-    def _over(self, expire: Callable[[], object], is_busy: Callable[[], bool]) -> None:
-        left = (self._until - self._reactor.seconds()) / 2
-        if left > _LEAST_SHARE and is_busy():
-            self._timer = self._reactor.callLater(left, self._over, expire, lambda: False)
-            return
-        self.is_over = True
-        expire()
-
-    def end(self) -> None:
-        """Stop the clock."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-
-
-class _Tries:
-    """The servers of a domain that remain to be tried, at most this many in all, and what has failed so far."""
-
-    def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
-        self._definite = resolution.definite
-        self._ahead = deque(AddressTry(target=target, terms=terms_at(target, terms)) for target in resolution.targets)
-        self._left = most
-        self._failures: list[DeliveryFailed] = []
-
-    def next(self) -> AddressTry | None:
-        """Return the way to take now; None if there is no other."""
-        if self._is_over:
-            return None
-        self._left -= 1
-        return self._ahead.popleft()
-
-    @property
-    def _is_over(self) -> bool:
-        return not (self._ahead and self._left)
-
-    def parts(self, this: AddressTry) -> int:
-        """Return among how many ways the remaining time is to be shared, including this one."""
-        return 1 + len(self._ahead) if self._ahead else min(2, len(this.target.addresses))
-
-    def not_reached(self, failure: DiallingFailed) -> bool:
-        """Record that no address of this way accepted a connection; return whether that was the last way."""
-        verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
-        self._failures.append(failure_of(verdict, failure.sentence))
-        return self._is_over
-
-    def crowded(self, why: str) -> None:
-        """Record that too many streams are already being opened to this way."""
-        self._failures.append(DeliveryFailed(why, TOO_BUSY))
-
-    def failed(self, this: AddressTry, ending: TryEnding, failure: DeliveryFailed) -> None:
-        """Record that the stream on this way failed."""
-        self._failures.append(failure.afresh())
-        otherwise = at_once(this, ending)
-        if is_definite(ending) and not otherwise:
-            self._ahead.clear()
-            return
-        self._ahead.extendleft(otherwise)
-        self._ahead.extend(at_last(this, ending))
-
-    def timed_out(self, reason: str) -> None:
-        """Give up, because the caller no longer wants the stream."""
-        self._failures.append(failure_of(Verdict.TIMEOUT, reason))
-        self.clear()
-
-    def clear(self) -> None:
-        """Leave out the ways that have not been tried, because the caller no longer wants the stream."""
-        self._ahead.clear()
-
-    def outcome(self) -> DeliveryFailed:
-        """Return the combined failure."""
-        return combined(self._failures, definite=self._definite)
 
 
 class Connector:
@@ -235,7 +141,7 @@ class Connector:
         dial = self._dial_terms(pair.target)
         until = self._reactor.seconds() + dial.seconds
         resolution = await self._resolve(log, pair.target, dial, only_questions)
-        tries = _Tries(resolution, dial.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
+        tries = Tries(resolution, dial.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
         steps: list[str] = []  # of connecting, in the present attempt
         silent = True  # no server has sent anything
         while (this := tries.next()) is not None:
@@ -248,7 +154,7 @@ class Connector:
                 log.step(AttemptStep.TLS, "skipped: the handshake failed before, and require_tls = false")
             new_session = partial(self._session, log, pair, gone, resuming)
             facts = _facts(pair, this, resuming)
-            share = _Share(self._reactor, until, tries.parts(this))
+            share = TimeShare(self._reactor, until, tries.parts(this))
             try:
                 build = partial(self._protocol, new_session=new_session, facts=facts, only_questions=only_questions)
                 dialled = await self._dial(this.target, log, build, steps, share)
@@ -269,7 +175,7 @@ class Connector:
                 self._underway.end(first, this.target.port, asks=only_questions)
         raise tries.outcome()
 
-    async def _has_turn(self, target: Target, log: StreamLog, tries: _Tries, *, asks: bool) -> bool:
+    async def _has_turn(self, target: Target, log: StreamLog, tries: Tries, *, asks: bool) -> bool:
         """Wait until a stream to this address may be opened; return False if that cannot be now."""
         host = target.addresses[0]
         turn = self._underway.begin(host, target.port, asks=asks)
@@ -288,7 +194,7 @@ class Connector:
         return False
 
     async def _negotiated(
-        self, protocol: StreamProtocol, session: OutboundSession, pair: DomainPair, share: _Share
+        self, protocol: StreamProtocol, session: OutboundSession, pair: DomainPair, share: TimeShare
     ) -> OutboundSession:
         """Return the session once the pair is proved on it; leave a server that takes longer than its share."""
         why = f"it did not answer in its share of the time, {share.seconds:.3g} s ([peers] connect_seconds)"
@@ -326,7 +232,7 @@ class Connector:
         return resolution
 
     async def _dial(
-        self, target: Target, log: StreamLog, build: Build[StreamProtocol], steps: list[str], share: _Share
+        self, target: Target, log: StreamLog, build: Build[StreamProtocol], steps: list[str], share: TimeShare
     ) -> Dialled[StreamProtocol]:
         log.doing(f"connecting to {target.host} port {target.port}")
         dialling = Deferred.fromCoroutine(

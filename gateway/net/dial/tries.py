@@ -8,14 +8,16 @@ the domain, and must refuse us by rule. A server that has not proved the domain 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gateway.net.dns.targets import Target
+from gateway.federation.delivery_failures import TOO_BUSY, DeliveryFailed, combined, failure_of
+from gateway.net.dns.targets import Resolution, Target
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.facts import BY_CERTIFICATE, Means, Terms
-from gateway.xmpp.errors import StreamCondition
+from gateway.xmpp.errors import DiallingFailed, StreamCondition
 
 # Conditions by which a server refuses what we are, so that any other server of the domain would do the same. All other
 # conditions are about this server (system-shutdown, host-unknown, see-other-host), about this stream, or about what was
@@ -55,6 +57,64 @@ class TryEnding:
     shown: Shown = Shown.NOTHING
     failed: frozenset[Means] = frozenset()  # our proofs that were refused, or in doubt when the stream ended
     untried: tuple[str, ...] = ()  # further addresses of the same target
+
+
+class Tries:
+    """The servers of a domain that remain to be tried, at most this many in all, and what has failed so far."""
+
+    def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
+        self._definite = resolution.definite
+        self._ahead = deque(AddressTry(target=target, terms=terms_at(target, terms)) for target in resolution.targets)
+        self._left = most
+        self._failures: list[DeliveryFailed] = []
+
+    def next(self) -> AddressTry | None:
+        """Return the way to take now; None if there is no other."""
+        if self._is_over:
+            return None
+        self._left -= 1
+        return self._ahead.popleft()
+
+    @property
+    def _is_over(self) -> bool:
+        return not (self._ahead and self._left)
+
+    def parts(self, this: AddressTry) -> int:
+        """Return among how many ways the remaining time is to be shared, including this one."""
+        return 1 + len(self._ahead) if self._ahead else min(2, len(this.target.addresses))
+
+    def not_reached(self, failure: DiallingFailed) -> bool:
+        """Record that no address of this way accepted a connection; return whether that was the last way."""
+        verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
+        self._failures.append(failure_of(verdict, failure.sentence))
+        return self._is_over
+
+    def crowded(self, why: str) -> None:
+        """Record that too many streams are already being opened to this way."""
+        self._failures.append(DeliveryFailed(why, TOO_BUSY))
+
+    def failed(self, this: AddressTry, ending: TryEnding, failure: DeliveryFailed) -> None:
+        """Record that the stream on this way failed."""
+        self._failures.append(failure.afresh())
+        otherwise = at_once(this, ending)
+        if is_definite(ending) and not otherwise:
+            self._ahead.clear()
+            return
+        self._ahead.extendleft(otherwise)
+        self._ahead.extend(at_last(this, ending))
+
+    def timed_out(self, reason: str) -> None:
+        """Give up, because the caller no longer wants the stream."""
+        self._failures.append(failure_of(Verdict.TIMEOUT, reason))
+        self.clear()
+
+    def clear(self) -> None:
+        """Leave out the ways that have not been tried, because the caller no longer wants the stream."""
+        self._ahead.clear()
+
+    def outcome(self) -> DeliveryFailed:
+        """Return the combined failure."""
+        return combined(self._failures, definite=self._definite)
 
 
 def terms_at(target: Target, terms: Terms) -> Terms:

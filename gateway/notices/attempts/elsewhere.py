@@ -7,7 +7,8 @@ happened on the second. The table is bounded, with a share for each domain: the 
 from __future__ import annotations
 
 from gateway.bounds.tables import Bounded, family
-from gateway.notices.attempts.records import Attempt, Direction, StreamLog
+from gateway.notices.attempts.records import Attempt, Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Notice
 
 MOST_WAYS = 256

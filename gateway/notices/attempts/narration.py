@@ -14,7 +14,8 @@ from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_of_pair, proofs_on
-from gateway.notices.attempts.records import AttemptStep, Direction, Kind, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
     CloseTransport,

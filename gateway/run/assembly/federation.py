@@ -32,7 +32,8 @@ from gateway.net.trust.posh import PoshDocuments
 from gateway.net.trust.revocations import Revocations
 from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.known_keys import KnownKeys
-from gateway.notices.attempts.records import Attempt, StreamLog
+from gateway.notices.attempts.records import Attempt
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.policies import Policies
 from gateway.run.assembly.routing import Routing

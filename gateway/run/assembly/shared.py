@@ -16,7 +16,8 @@ from gateway.net.connection.life import Timing
 from gateway.net.listen.connection_limits import Places
 from gateway.net.listen.descriptors import room_for
 from gateway.net.listen.listening import Endpoints
-from gateway.notices.attempts.records import Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Board
 from gateway.operations.history import History
 from gateway.operations.log import LogLevels

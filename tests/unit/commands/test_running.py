@@ -19,7 +19,8 @@ from gateway.commands import configuration, main
 from gateway.commands.steering import JSON_SCHEMA
 from gateway.commands.telling import duration, next_try, size
 from gateway.config.place import NoConfiguration
-from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import attempt_record

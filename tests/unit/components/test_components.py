@@ -14,7 +14,8 @@ from gateway.components.conflict import SIGN_OF_LIFE_SECONDS
 from gateway.components.route import ComponentRoute
 from gateway.components.session import ComponentSession
 from gateway.features.handshake import AttachComponent, ComponentAttached
-from gateway.notices.attempts.records import Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace

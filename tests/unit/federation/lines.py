@@ -14,7 +14,8 @@ from gateway.features.dialback import Dialback
 from gateway.federation.admission import Admission
 from gateway.federation.broken_streams import Unsafe
 from gateway.federation.session import SessionTools
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Notice
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Role, ServerFacts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 
 from gateway.notices.attempts.proofs import Proofs
-from gateway.notices.attempts.records import AttemptStep, Direction, StreamLog
+from gateway.notices.attempts.records import AttemptStep, Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Board
 from gateway.operations.fates import Fates

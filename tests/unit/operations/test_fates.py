@@ -6,7 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.notices.attempts.proofs import Proofs
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.fates import CALM_SECONDS, EstablishedStream, Fates
 from gateway.stream.facts import Means

@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 

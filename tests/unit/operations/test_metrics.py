@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 from gateway.filters.lists import NamedList
 from gateway.filters.notices import FilterDecided
 from gateway.notices.attempts.known_keys import KeyChanged, KnownKey
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Board, LoopLag, MaybeLost, ServiceBlocked, StanzaBounced, StanzasPassed
 from gateway.operations.metrics import ClusterGauges, FilterGauges, Metrics

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.proofs import Proofs
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.ages import Ages
 from gateway.operations.fates import Fates

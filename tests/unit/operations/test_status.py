@@ -13,7 +13,8 @@ from gateway.commands.conversing import as_fact
 from gateway.config.settings import ComponentDomain, HandlerDomain, ListenSettings, PeerSettings, RelayDomain, Secret
 from gateway.federation.backoff import Backoff, Waits
 from gateway.net.certificates.judge import NO_CERTIFICATE
-from gateway.notices.attempts.records import Direction, Kind, StreamLog
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 from gateway.operations.ages import Ages

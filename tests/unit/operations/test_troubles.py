@@ -11,7 +11,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.filters.lists import NamedList
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 from gateway.operations import findings

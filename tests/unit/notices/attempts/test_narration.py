@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 
 from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.narration import ComponentNarrator, Narrator, features_in_words
-from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, FurtherPair, Kind, StreamEnded, StreamLog
+from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, FurtherPair, Kind, StreamEnded
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice
 from gateway.stream.events import (

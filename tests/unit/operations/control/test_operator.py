@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.known_keys import KnownKeys
-from gateway.notices.attempts.records import Direction, StreamLog
+from gateway.notices.attempts.records import Direction
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import MOST_BODIES, MOST_BODY_LETTERS, Operator

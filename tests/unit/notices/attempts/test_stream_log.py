@@ -1,4 +1,4 @@
-"""Attempt records: steps with their times, one verdict, and sentences that say what mends a failure."""
+"""StreamLog, and what it writes: steps with their times, one verdict, and sentences that say what mends a failure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gateway.notices.attempts.records import (
     FirstStanza,
     Kind,
     StreamEnded,
-    StreamLog,
 )
+from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import ADVICE, Verdict
 from gateway.notices.notices import Level, Notice, StanzasPassed
 
