@@ -46,6 +46,7 @@ from gateway.im.limits import MOST_WAITING_BYTES_EACH, MOST_WAITING_EACH
 from gateway.im.privileged import MOST_CONTACT_BYTES, MOST_CONTACTS_SHOWN
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
+from gateway.net.connection.unproved_reads import BYTES_AT_ONCE
 from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY
 from gateway.net.dns.questions import ResolverBounds
@@ -171,6 +172,8 @@ TABLE = (
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it",
         "net.connection.writable"),
+    Row("what streams that have proved nothing yet have sent", f"{BYTES_AT_ONCE:,} bytes each", "address",
+        "nothing more is read from it until its turn", "net.connection.unproved_reads"),
     Row("refused connections that are being sent the reason", f"{MOST_REFUSALS:,}", "",
         "further ones are closed without a reason",
         "net.listen.connection_limits"),

@@ -27,6 +27,7 @@ from gateway.net.connection.life import TRANSITIONS, Life, Move, Timing
 from gateway.net.connection.readable import Readable
 from gateway.net.connection.securing import Securing
 from gateway.net.connection.stalling import StallWatch
+from gateway.net.connection.unproved_reads import BYTES_AT_ONCE, UnprovedReads
 from gateway.net.connection.user_timeout import give_up_after
 from gateway.net.connection.writable import Writable
 from gateway.net.dns.targets import endpoint_text
@@ -84,6 +85,7 @@ class StreamProtocol(Protocol):
         direct_tls: bool = False,
         watcher: Watcher | None = None,
         idle_parsers: IdleParsers | None = None,
+        unproved_reads: UnprovedReads | None = None,
         witness: Witness | None = None,
     ) -> None:
         """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
@@ -103,6 +105,7 @@ class StreamProtocol(Protocol):
         self._layer: TLSLayer | None = None  # once TLS has started
         self._watcher = watcher
         self._idle_parsers = idle_parsers
+        self._unproved_reads = unproved_reads  # until the stream is established
         self._is_resting = False
         self._readable = Readable()
         self._stall = StallWatch(self, clock, timing.stall)
@@ -123,6 +126,8 @@ class StreamProtocol(Protocol):
         transport.setTcpKeepAlive(True)  # so that a dead peer is noticed eventually
         give_up_after(transport, self.timing.silence)
         self._readable.begin(transport)
+        if self._unproved_reads is not None:
+            self._readable.read_at_once(BYTES_AT_ONCE)
         self._writable.begin(transport)
         if self._watcher is not None:
             self._watcher.entered(self)
@@ -133,6 +138,9 @@ class StreamProtocol(Protocol):
             self._begin()
 
     def dataReceived(self, data: bytes) -> None:
+        if self._unproved_reads is not None:
+            self._receive_in_turn(self._unproved_reads, data)
+            return
         layer = self._layer
         if layer is None:
             self._read(data)
@@ -142,6 +150,21 @@ class StreamProtocol(Protocol):
             room = self._writable.wait()
             if room is not None:
                 self._wait_before_reading(room)
+
+    def _receive_in_turn(self, reads: UnprovedReads, data: bytes) -> None:
+        def receive() -> None:
+            if self.is_lost:
+                return
+            self._unproved_reads = None
+            self.dataReceived(data)
+            if self.life is _NEGOTIATING:
+                self._unproved_reads = reads
+            else:
+                self._readable.read_at_once()
+
+        wait = reads.take(self.peer_address, receive)
+        if wait is not None:
+            self._readable.wait_for(wait)
 
     def _read_secured(self, layer: TLSLayer, data: bytes) -> None:
         before = layer.state

@@ -5,6 +5,7 @@ While a destination of incoming stanzas has no room, nothing more is read, and T
 
 from __future__ import annotations
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 
 from gateway.net.tls.transport import ITCPStream
@@ -27,6 +28,11 @@ class Readable:
     def begin(self, transport: ITCPStream) -> None:
         """Read from this transport from now on."""
         self._transport = transport
+
+    def read_at_once(self, size: int = FileDescriptor.bufferSize) -> None:
+        """Read at most this many bytes at once; as many as usual if no size is given."""
+        if self._transport is not None:
+            self._transport.bufferSize = size
 
     def wait_for(self, wait: Deferred[None]) -> None:
         """Read nothing more until this has fired."""

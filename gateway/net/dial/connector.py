@@ -20,6 +20,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import Timing
 from gateway.net.connection.protocol import StreamProtocol
+from gateway.net.connection.unproved_reads import UnprovedReads
 from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.time_shares import TimeShare
 from gateway.net.dial.tries import AddressTry, Shown, Tries, TryEnding
@@ -80,6 +81,7 @@ class Connector:
         budget: Budget,
         timing: Timing,
         idle_parsers: IdleParsers,
+        unproved_reads: UnprovedReads,
         publish: Publish,
         numbers: Iterator[int],
         places: Places,
@@ -97,6 +99,7 @@ class Connector:
         self._budget = budget
         self._timing = timing
         self._idle_parsers = idle_parsers
+        self._unproved_reads = unproved_reads
         self._publish = publish
         self._numbers = numbers
         self._time_of_day = time_of_day(reactor)
@@ -269,6 +272,7 @@ class Connector:
             timing=self._timing,
             direct_tls=direct,
             idle_parsers=self._idle_parsers,
+            unproved_reads=self._unproved_reads,
             witness=self._witnesses.at_target(target.tlsa),
         )
 

@@ -16,12 +16,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import GatewayError
 
 BACKLOG = 1024
+ACCEPTED_IN_A_TURN = 8
+"""The connections that one port accepts in one turn of the event loop, so that established streams have theirs."""
 
 
 class NotOpened(GatewayError):
@@ -97,8 +100,21 @@ class Listening(Service):
             raise problems[0]
 
     def _opened(self, port: IListeningPort) -> None:
+        if isinstance(port, Port):
+            accept_few(port)
         self._port = port
         self._at = port.getHost()
+
+
+def accept_few(port: Port) -> None:
+    """Have the port accept few connections at once: Twisted accepts more each time, as long as more are waiting."""
+    accept = port.doRead
+
+    def accept_a_few() -> None:
+        port.numberAccepts = ACCEPTED_IN_A_TURN
+        accept()
+
+    port.doRead = accept_a_few  # type: ignore[method-assign]
 
 
 def _why(failure: Failure) -> str:

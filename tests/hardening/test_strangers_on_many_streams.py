@@ -1,0 +1,127 @@
+"""Streams that have proved nothing, many at once: established streams are served in between, and so are newcomers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack, ExitStack
+
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.task import Clock
+from twisted.internet.tcp import Port
+from twisted.internet.testing import MemoryReactor
+
+from gateway.net.connection.unproved_reads import SECONDS_IN_A_TURN, UnprovedReads
+from gateway.net.listen.listening import ACCEPTED_IN_A_TURN, accept_few
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway
+from tests.interop.peers.site import COMPONENT, SERVER
+from tests.interop.probe import Probe, dial, header
+from tests.interop.world import World
+
+OURS, BRIDGE = "turns.test", "bridge.turns.test"
+STRANGERS, KEYS = 20, 1000
+KEY = f"<db:verify from='flood.test' to='{OURS}' id='x'>a</db:verify>"
+PING = f"<iq type='get' id='ping' from='a@{BRIDGE}' to='{OURS}'><ping xmlns='urn:xmpp:ping'/></iq>"
+
+
+class Flood:
+    """Strangers whose every read costs a third of what all of them may take in one turn."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.reads = UnprovedReads(self.clock)
+        self.taken: list[str] = []
+        self.waiting = 0
+
+    def read(self, what: str, address: str = "192.0.2.1:1") -> None:
+        def take() -> None:
+            self.clock.rightNow += SECONDS_IN_A_TURN / 3
+            self.taken.append(what)
+
+        if self.reads.take(address, take) is not None:
+            self.waiting += 1
+
+    def turn(self) -> None:
+        """Run what is due, but not what that asks for: the reactor leaves it for its next turn."""
+        self.taken.clear()
+        for call in list(self.clock.calls):
+            call.func(*call.args, **call.kw)
+            call.cancel()
+
+
+def test_one_turn_takes_what_fits_in_it_and_the_next_goes_on() -> None:
+    flood = Flood()
+    for number in range(8):
+        flood.read(str(number))
+    assert (flood.taken, flood.waiting) == (["0", "1", "2"], 5)
+    flood.turn()
+    assert flood.taken == ["3", "4", "5"]
+    flood.turn()
+    assert flood.taken == ["6", "7"]
+    flood.turn()
+    flood.turn()
+    assert not flood.clock.getDelayedCalls()
+
+
+def test_another_address_has_the_next_turn_but_one() -> None:
+    flood = Flood()
+    for number in range(100):
+        flood.read(str(number), f"192.0.2.1:{number}")
+    flood.read("honest", "192.0.2.2:1")
+    flood.turn()
+    assert "honest" in flood.taken
+
+
+def test_reads_that_come_later_do_not_overtake() -> None:
+    flood = Flood()
+    for number in range(4):
+        flood.read(str(number))
+    flood.clock.rightNow += 1
+    flood.read("4")
+    flood.turn()
+    assert flood.taken == ["3", "4"]
+
+
+def test_a_port_accepts_few_in_one_turn() -> None:
+    class Counting(Protocol):
+        made = 0
+
+        def connectionMade(self) -> None:
+            Counting.made += 1
+
+    port = Port(0, ServerFactory.forProtocol(Counting), interface="127.0.0.1", reactor=MemoryReactor())
+    port.startListening()
+    accept_few(port)
+    with ExitStack() as stack:
+        for _ in range(3 * ACCEPTED_IN_A_TURN):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port.getHost().port)))
+        for turn in range(1, 4):
+            port.doRead()
+            assert Counting.made == turn * ACCEPTED_IN_A_TURN
+    port.connectionLost(None)
+
+
+async def flood(probe: Probe) -> None:
+    """Ask about very many keys at once, and wait for the answers."""
+    await probe.type(header("flood.test", OURS) + KEY * KEYS)
+    await probe.header()
+    for _ in range(1 + KEYS):
+        await probe.element(120)
+
+
+async def test_a_component_is_served_while_strangers_ask_about_keys(world: World, start: Starter) -> None:
+    gateway = start(Gateway, OURS, components={BRIDGE: "secret"}, verbose=False)
+    assert isinstance(gateway, Gateway)
+    async with AsyncExitStack() as stack:
+        component = await stack.enter_async_context(dial(gateway.address, COMPONENT))
+        await component.attach(BRIDGE, "secret")
+        probes = [await stack.enter_async_context(dial(gateway.address, SERVER)) for _ in range(STRANGERS)]
+        floods = asyncio.gather(*map(flood, probes))
+        answered = 0
+        while not floods.done():
+            await component.type(PING)
+            await component.element(120)
+            answered += 1
+        await floods
+    assert answered > 2 * STRANGERS
