@@ -48,7 +48,7 @@ from gateway.outbox.records import KeptStanza
 from gateway.outbox.retention import Keep, keeping, keeps_all, key_of, name_of
 from gateway.outbox.settlement import Proof, Settled, Settlement, SettlementMeans
 from gateway.outbox.waiting import Waiting
-from gateway.outbox.window import MOST, Break, Window
+from gateway.outbox.window import MOST, Break
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import DomainPair
@@ -215,7 +215,7 @@ class KeptBacklog:
     def is_as_on_disk(self) -> bool:
         """Return whether nothing would be lost with this object: the next one reads all there is from the disk."""
         is_put = not self._gathered and self._puts.is_complete and not self._followers
-        is_unsent = self._plain is None and self._in_doubt is None and self.flight.window == Window()
+        is_unsent = self._plain is None and self._in_doubt is None and self.flight.is_open
         return self._stream <= 0 and is_put and is_unsent
 
     @property
@@ -517,6 +517,10 @@ class KeptBacklog:
     ) -> list[AddressedStanza]:
         """Forget the stream, and put what was written without being kept; return as `returned` does."""
         fresh = self._fresh(unacknowledged)
+        if resuming:
+            self.flight.ended()
+        elif made is not None:
+            self.flight.broke(made)
         self._stream = 0
         self._stop_timer()
         self._spilled = None
@@ -533,10 +537,8 @@ class KeptBacklog:
         self._adopting = set()
         is_unknown = [*apart.values(), *in_flight] if resuming else []
         self._in_doubt = [*(self._in_doubt or ()), *((each, each.number) for each in is_unknown)]
-        if made is not None:
-            self.flight.broke(made, numbers=() if resuming else [each.number for each in in_flight])
-            if fresh and not in_flight and not resuming:
-                self.flight.window = self.flight.window.broke(Break.OTHER, ())
+        if fresh and not in_flight and made is not None and not resuming:
+            self.flight.window = self.flight.window.broke(Break.OTHER, ())
         self._doubt_made = made if resuming and (in_vain or self.flight.window.suspects is not None) else None
         if isinstance(blamed, Waiting) and blamed.backlog is self:
             self._set_aside(blamed.number)
@@ -602,7 +604,7 @@ class KeptBacklog:
         if made is not None:
             lost = [(each, number) for each, number in doubt if id(each) in missing]
             if lost:
-                self.flight.missed(self, made, sorted([number for _, number in lost]))
+                self.flight.missed(made, sorted([number for _, number in lost]))
                 self._look_for_the_blamed(lost)
         if self._stream > 0:
             self._send()
@@ -648,9 +650,10 @@ class KeptBacklog:
         return None if self._ahead.state is ReadState.COMPLETE else 0
 
     @property
-    def numbers(self) -> Sequence[int]:
-        """As `Flyer.numbers`."""
-        return [each.number for each in self._in_flight]
+    def unread(self) -> Sequence[int]:
+        """As `Flyer.unread`."""
+        read_upto = self.settlement.read_upto if self.settlement is not None else 0
+        return [each.number for each in self._in_flight if each.number > read_upto]
 
     def send_now(self, most: int | None) -> None:
         """Send what the window and the stream have room for; read on; report when nothing is left."""
@@ -704,9 +707,10 @@ class KeptBacklog:
         """Return how many more may be in flight."""
         assert self.settlement is not None
         is_timed = self.settlement.means is SettlementMeans.TIMED
-        if is_timed and self.flight.window.step is None and self.flight.has_space:
+        is_open = self.flight.window.step is None
+        if is_timed and is_open and self.flight.has_space:
             return _BATCH_STANZAS  # for a while nothing will be known about any; a limit would stop everything else
-        return self.flight.room(is_timed=is_timed)
+        return self.flight.room(None if is_open else self.head, is_timed=is_timed)
 
     def _unblocked(self, _: object, stream: int) -> None:
         if stream == self._stream:
@@ -717,6 +721,10 @@ class KeptBacklog:
         """Send up to `most` stanzas, but not beyond the next follower's place; return how many were sent."""
         now = self._keeper.time_of_day()
         barrier = self._followers.barrier if self._followers.queue else None
+        if (suspects := self.flight.window.suspects) is not None:
+            before_them = suspects.numbers[0] - 1
+            if self._ahead.stanzas[0].number <= before_them and (barrier is None or barrier > before_them):
+                barrier = before_them
         batch: list[AddressedStanza] = []
         prompt: list[int] = []
         size = 0
@@ -892,12 +900,12 @@ class KeptBacklog:
             self._exposure.settle(first_in_flight - 1)
         self._prove()
 
-    def _noted(self, count: int | None) -> None:
-        """Note that this many stanzas are no longer exposed."""
+    def _noted(self, count: int | None, upto: int) -> None:
+        """Note that this many stanzas, up to a number, are no longer exposed."""
         if not self._in_flight:
             self._look_whether_empty()
         if count is not None:
-            self.flight.noted(count)
+            self.flight.noted(count, upto)
             self._send()
 
     def _ask(self, settlement: Settlement) -> None:
@@ -947,7 +955,7 @@ class KeptBacklog:
         if settled.in_doubt and count:
             self._keeper.counts["in_doubt"] += count
             self._owner.doubted(count)
-        self.flight.settled(self, settled.upto, count, size)
+        self.flight.settled(count, size)
         self._exposure.settle(settled.upto)
         if self._stream > 0:
             self._prove()

@@ -23,9 +23,11 @@ class Exposure:
     """The exposed stanzas of one pair, by number."""
 
     def __init__(
-        self, pair: DomainPair, keeper: Keeper, *, noted: Callable[[int | None], None], again: Callable[[], None]
+        self, pair: DomainPair, keeper: Keeper, *, noted: Callable[[int | None, int], None], again: Callable[[], None]
     ) -> None:
-        """`noted` is called with how many are no longer exposed, or with None if their stream has ended meanwhile.
+        """`noted` is called with how many are no longer exposed, and the number up to which that is so.
+
+        It is called with None if their stream has ended meanwhile.
 
         `again` is called a moment after the disk has failed to record something.
         """
@@ -85,7 +87,7 @@ class Exposure:
     def recorded(self, upto: int, stream: int) -> None:
         """Go on, because the disk has recorded this; while it does not, the stanzas stay exposed."""
         if stream != self._stream:
-            self._noted(None)
+            self._noted(None, upto)
             return
         count = 0
         batches = self._batches
@@ -97,7 +99,7 @@ class Exposure:
                 noted = bisect_right(batch, upto)
                 count += noted
                 batches[0] = batch[noted:]
-        self._noted(count)
+        self._noted(count, upto)
 
     def not_recorded(self, error: OutboxError, stream: int) -> None:
         """Try again in a moment; a crash would double all that is sent if stanzas were no longer counted meanwhile."""

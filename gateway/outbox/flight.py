@@ -25,8 +25,8 @@ class Flyer(Protocol):
         """The number of the next stanza to send: 0 while it is unknown, None if there is none."""
 
     @property
-    def numbers(self) -> Sequence[int]:
-        """The numbers of the stanzas in flight, oldest first."""
+    def unread(self) -> Sequence[int]:
+        """The numbers of the stanzas in flight that the other side is not known to have read, oldest first."""
 
     def send_now(self, most: int | None) -> None:
         """Send what the stream has room for, up to `most` stanzas."""
@@ -40,7 +40,6 @@ class Flight:
         self.count = 0
         self.exposed = 0  # those that are sent again if the gateway dies now
         self.size = 0
-        self._suspects: dict[int, Flyer] = {}  # by their sender
         self._flyers: dict[Flyer, None] = {}  # those that send on the stream
         self._is_sending = False
 
@@ -51,19 +50,18 @@ class Flight:
     def leave(self, flyer: Flyer) -> None:
         """Forget one that has nothing left."""
         self._flyers.pop(flyer, None)
-        self._acquit(flyer, float("inf"))
 
     @property
     def has_space(self) -> bool:
         """Return whether there is memory for more."""
         return self.size < MOST_BYTES
 
-    def room(self, *, is_timed: bool) -> int:
-        """Return how many more may be sent; `is_timed`: only time settles what this pair sends."""
+    def room(self, head: int | None, *, is_timed: bool) -> int:
+        """Return how many more may be sent, `head` first; `is_timed`: only time settles what this pair sends."""
         if self.size >= MOST_BYTES:
             return 0
-        window = self.window
-        return window.room(self.count if is_timed or window.is_strict else self.exposed)
+        in_flight = self.count if is_timed else self.exposed
+        return self.window.room(in_flight, head)
 
     def send(self, flyer: Flyer) -> None:
         """Let that one send what it may; while the window is small, let the next one in order send."""
@@ -77,8 +75,7 @@ class Flight:
     @property
     def is_open(self) -> bool:
         """Return whether the window is open, so that each sends what it has."""
-        window = self.window
-        return window.step is None and (window.suspects is None or not window.is_strict)
+        return self.window.is_open
 
     def sent(self, count: int, size: int) -> None:
         """Record that more stanzas are in flight, and exposed to a crash."""
@@ -86,49 +83,35 @@ class Flight:
         self.exposed += count
         self.size += size
 
-    def noted(self, count: int) -> None:
-        """Record that some are no longer exposed."""
+    def noted(self, count: int, upto: int) -> None:
+        """Record that some, the last of them with this number, are no longer exposed: they have been read."""
         if count:
             self.exposed -= count
-            self.window = self.window.read(count)
+            self.window = self.window.read(count, upto)
             if len(self._flyers) > 1:
                 self._go_on()
 
-    def settled(self, flyer: Flyer, upto: int, count: int, size: int) -> None:
-        """Record that the stanzas of one pair are settled up to a number: `count` of them, `size` bytes together."""
+    def settled(self, count: int, size: int) -> None:
+        """Record that `count` stanzas are settled, `size` bytes together."""
         self.count -= count
         self.size -= size
-        if self._suspects:
-            self._acquit(flyer, upto)
         if len(self._flyers) > 1:  # a single one continues by itself
             self._go_on()
 
-    def _acquit(self, flyer: Flyer, upto: float) -> None:
-        gone = [number for number, owner in self._suspects.items() if owner is flyer and number <= upto]
-        if gone:
-            self.window = self.window.cleared(gone)
-            for number in gone:
-                del self._suspects[number]
+    def broke(self, made: Break) -> None:
+        """Record that the stream is gone, with all that was sent on it and not settled in flight."""
+        if self.count:
+            self.window = self.window.broke(made, sorted([each for flyer in self._flyers for each in flyer.unread]))
+        self.ended()
 
-    def broke(self, made: Break, numbers: Sequence[int] | None = None) -> None:
-        """Record that the stream is gone, with these in flight; by default, all that were sent and not settled."""
-        owners = {number: flyer for flyer in self._flyers for number in flyer.numbers}
-        if numbers is None:
-            numbers = sorted(owners)
-        if numbers:
-            self._judge(made, numbers, owners)
+    def ended(self) -> None:
+        """Record that the stream is gone; what it has not delivered will become known (`missed`)."""
         self.count = self.size = self.exposed = 0
         self._flyers.clear()
 
-    def missed(self, flyer: Flyer, made: Break, numbers: Sequence[int]) -> None:
-        """Record which stanzas of a pair a stream that is gone has not delivered, if that becomes known later."""
-        self._judge(made, numbers, dict.fromkeys(numbers, flyer))
-
-    def _judge(self, made: Break, numbers: Sequence[int], owners: dict[int, Flyer]) -> None:
+    def missed(self, made: Break, numbers: Sequence[int]) -> None:
+        """Record which stanzas a stream that is gone turned out not to have delivered, oldest first."""
         self.window = self.window.broke(made, numbers)
-        suspects = self.window.suspects
-        owners.update(self._suspects)
-        self._suspects = {each: owners[each] for each in suspects.numbers if each in owners} if suspects else {}
 
     def _go_on(self) -> None:
         """Let those that waited for room send, each in its turn."""
@@ -150,13 +133,13 @@ class Flight:
     def _send_in_order(self) -> None:
         self._is_sending = True
         try:
-            while not self.is_open and self.room(is_timed=False):
+            while not self.is_open:
                 heads = ((flyer.head, number, flyer) for number, flyer in enumerate(self._flyers))
                 head, _, flyer = min(
                     (each for each in heads if each[0] is not None), default=(None, 0, None), key=lambda each: each[:2]
                 )
                 before = self.count
-                if flyer is None:
+                if flyer is None or not self.room(head, is_timed=False):
                     return
                 flyer.send_now(None if len(self._flyers) == 1 else 1)
                 if self.count == before and flyer.head == head:

@@ -32,7 +32,8 @@ LEAST_SECONDS = 6  # that kills have to happen in
 async def test_gateway_that_keeps_everything_is_killed_and_every_stanza_has_its_end(
     world: World, start: Starter, count: int, seed: int, acknowledges: bool
 ) -> None:
-    there, unused = Book("one.test", "sink.other.test", KEPT), Book("source.other.test", "s.one.test")
+    there = Book("one.test", "sink.other.test", KEPT, is_kept=True)
+    unused = Book("source.other.test", "s.one.test")
     kills: list[int] = []
     count //= 2
     options = {

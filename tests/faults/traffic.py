@@ -13,6 +13,7 @@ from tests.faults.faults import Fault
 BATCH = 20
 SETTLE_SECONDS = 90.0
 QUIET_SECONDS = 14.0  # longer than a gateway of these tests waits for a server that is silent, or not there
+DOUBLES_SECONDS = 0.5  # what comes twice may come late
 KEPT_SECONDS = 40.0  # longer than it waits with what it keeps, until it tries a server for the third time
 
 
@@ -38,16 +39,20 @@ async def break_things(faults: Sequence[Fault], random: Random, *, pause: tuple[
 
 
 async def settle(books: Sequence[Book]) -> None:
-    """Wait until every stanza has come to an end, or nothing more has happened for some time."""
+    """Wait until every stanza has come to an end, or nothing more has happened for some time; then for late doubles."""
     loop = asyncio.get_running_loop()
-    deadline, quiet_since, missing = loop.time() + SETTLE_SECONDS, loop.time(), -1
+    deadline, quiet_since = loop.time() + SETTLE_SECONDS, loop.time()
     quiet = KEPT_SECONDS if any(book.is_kept for book in books) else QUIET_SECONDS
-    while missing and loop.time() < min(deadline, quiet_since + quiet):
-        before, missing = missing, sum(len(book.unaccounted()) for book in books)
-        if missing != before:
+    missing = doubles = -1
+    while missing or loop.time() < quiet_since + DOUBLES_SECONDS:
+        if loop.time() >= min(deadline, quiet_since + quiet):
+            break
+        before = missing, doubles
+        missing = sum(len(book.unaccounted()) for book in books)
+        doubles = sum(book.doubles for book in books)
+        if (missing, doubles) != before:
             quiet_since = loop.time()
         await asyncio.sleep(0.2)
-    await asyncio.sleep(0.5)  # what comes twice may come late
 
 
 async def under_faults(

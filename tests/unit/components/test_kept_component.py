@@ -168,7 +168,10 @@ def test_what_was_in_flight_when_it_went_comes_again_one_then_two_of_all_togethe
     assert harness.kept == 0
 
 
-def test_a_stanza_over_which_it_dies_is_found_among_those_of_others(harness: KeptComponentHarness) -> None:
+@pytest.mark.parametrize("seconds", [0, 3.1])
+def test_a_stanza_over_which_it_dies_is_found_among_those_of_others(
+    harness: KeptComponentHarness, seconds: float
+) -> None:
     for number in range(1, 9):
         harness.messages(number, who=ROMEO if number % 2 else JULIET)
     killer = 4
@@ -183,10 +186,11 @@ def test_a_stanza_over_which_it_dies_is_found_among_those_of_others(harness: Kep
                 line.breaks()
                 break
             line.answers()
-            harness.passes(3.1)
+            harness.passes(seconds)
         if not line.is_lost:
             break
     assert not line.is_lost, "it lives at last"
+    assert life == 3
     assert errors == ["far gets error 4 not-acceptable"]
     harness.passes(4)
     assert harness.kept == 0

@@ -403,9 +403,9 @@ def test_a_resumed_stream_settles_what_arrived_and_sends_the_rest_before_what_ca
 
 
 @pytest.mark.parametrize("poison", [1, 5, 9])
-@pytest.mark.parametrize("managed", [True, False])
+@pytest.mark.parametrize(("managed", "seconds"), [(True, 0), (False, 3.1), (False, 0)])
 def test_a_stanza_over_which_three_streams_break_is_answered_and_set_aside(
-    harness: KeptRouteHarness, poison: int, managed: bool
+    harness: KeptRouteHarness, poison: int, managed: bool, seconds: float
 ) -> None:
     harness.send(*messages(*range(1, 11)))
     for _ in range(3):
@@ -415,7 +415,7 @@ def test_a_stanza_over_which_three_streams_break_is_answered_and_set_aside(
                 stream.acknowledges(len(stream.written))
             else:
                 answered(harness, stream)
-                harness.pass_(3.1)
+                harness.pass_(seconds)
         stream.breaks()
         harness.clock.advance(0)
     assert f"we get error {poison} not-acceptable" in harness.log
@@ -425,6 +425,51 @@ def test_a_stanza_over_which_three_streams_break_is_answered_and_set_aside(
     while harness.kept:
         stream.acknowledges(1)
     assert not [each for each in harness.log if "error" in each and each != f"we get error {poison} not-acceptable"]
+
+
+def test_suspects_that_answers_show_to_be_read_wait_for_no_grace(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(*range(1, 201)))
+    for _ in range(2):
+        harness.opened(managed=False).breaks()
+        harness.clock.advance(0)
+    stream = harness.opened(managed=False)
+    answers = 0
+    while not any(each.id == "200" for each in stream.written):
+        answered(harness, stream)
+        answers += 1
+    assert answers <= 20
+    assert harness.kept == 200, "whether they are settled is another question"
+    harness.pass_(3.1)
+    answered(harness, stream)
+    harness.pass_(3.1)
+    assert harness.kept == 0
+
+
+def test_what_was_read_before_a_break_is_not_suspect_but_goes_out_before_the_suspects(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(*range(1, 81)))
+    stream = harness.opened(managed=False)
+    answered(harness, stream)  # 1 to 32 are read
+    for _ in range(2):
+        stream.breaks()
+        harness.clock.advance(0)
+        harness.log.clear()
+        stream = harness.opened(managed=False)
+        while not any(each.id == "33" for each in stream.written):
+            answered(harness, stream)
+    sent = [each for each in harness.heard() if each.startswith("write")]
+    assert sent == [
+        "write 1",
+        "write 2 3",
+        "write 4 5 6 7",
+        f"write {numbers(8, 15)}",
+        f"write {numbers(16, 31)}",
+        "write 32",
+        "write 33",
+    ]
+    stream.breaks()
+    assert "we get error 33 not-acceptable" in harness.log
 
 
 @pytest.mark.parametrize("poison", [1, 5])
