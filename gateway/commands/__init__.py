@@ -100,7 +100,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"xmpp-gateway: {mistake}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader has closed the pipe, as with `| head`
-        sys.stderr.close()
+        _forget_output()
         return 1
     except OSError as problem:
         what = f"{problem.filename}: " if problem.filename else ""

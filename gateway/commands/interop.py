@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -25,11 +24,11 @@ from gateway.commands.configuration import add_config, has_config, read_config
 from gateway.commands.conversing import converse
 from gateway.commands.exit_statuses import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.inspecting import inspector_for
-from gateway.commands.telling import WIDTH
+from gateway.commands.telling import MOST_OBSERVED, folded
 from gateway.config.settings import DNSSettings, Settings, TLSSettings
 from gateway.findings.facts import SeenDomain
 from gateway.findings.html import page
-from gateway.findings.report import FindingChange, InteropReport, NotAReport, compared, judged
+from gateway.findings.report import InteropReport, compared, findings_of, judged
 from gateway.findings.table import Severity
 from gateway.inspection.inspector import InspectionOrder, nothing_seen
 from gateway.inspection.looking import STRANGER
@@ -62,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     except MalformedAddress as error:
         return _complain(f"{arguments.domain!r} is not a domain: {error.problem}")
     try:
-        earlier = json.loads(arguments.compare.read_text("utf-8")) if arguments.compare is not None else None
+        earlier = _earlier(arguments.compare, domain) if arguments.compare is not None else None
     except (OSError, ValueError) as error:
-        return _complain(f"cannot read {arguments.compare}: {error}")
+        return _complain(f"cannot compare with {arguments.compare}: {error}")
     settings = read_config(arguments) if has_config(arguments) else None
     reactor = installed_reactor()
     seen, seconds = look(reactor, domain, settings, thorough=arguments.thorough, quiet=arguments.json)
@@ -77,22 +76,22 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=seconds,
     )
     record = report.as_record()
-    try:
-        changes = compared(record, earlier) if arguments.compare is not None else None
-    except NotAReport as problem:
-        return _complain(f"cannot compare with {arguments.compare}: {problem}")
-    if changes is not None:
-        record["changes"] = [asdict(each) for each in changes]
+    if earlier is not None:
+        record["changes"] = [asdict(each) for each in compared(record, earlier)]
+    print(json.dumps(record, indent=1) if arguments.json else "\n".join(lines(record)))
     if arguments.html is not None:
         try:
             arguments.html.write_text(page(record), "utf-8")
         except OSError as error:
             return _complain(f"cannot write {arguments.html}: {error.strerror}")
-    if arguments.json:
-        print(json.dumps(record, indent=1))
-    else:
-        print("\n".join([*lines(record), *(_changes(changes) if changes is not None else ())]))
     return DONE if report.is_well else SOMETHING_IS_WRONG
+
+
+def _earlier(file: Path, domain: Domain) -> object:
+    """Return an earlier report; raise NotAReport now, because looking takes up to a minute."""
+    earlier = json.loads(file.read_text("utf-8"))
+    findings_of(earlier, domain)
+    return earlier
 
 
 def look(
@@ -138,7 +137,9 @@ _MARKS = {"broken": "BROKEN", "flaw": "FLAW", "note": "note", "good": "good"}
 
 def lines(record: dict[str, Any]) -> Iterator[str]:
     """Yield a report, in its JSON form, as lines for people."""
-    yield f"{harmless(record['domain'])}, seen as {record['seen_as']} at {record['made_at']}, by {record['made_by']}"
+    yield from folded(
+        "", f"{record['domain']}, seen as {record['seen_as']} at {record['made_at']}, by {record['made_by']}"
+    )
     chapter = ""
     for each in record["findings"]:
         if each["chapter"] != chapter:
@@ -150,11 +151,13 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
     counts = record["counts"]
     told = ", ".join(f"{counts[level]} {level}" for level in map(str, Severity) if counts[level])
     yield f"{told}; it took {record['seconds']:.0f} s"
+    if "changes" in record:
+        yield from _changes(record["changes"])
 
 
 def _finding(each: dict[str, Any]) -> Iterator[str]:
     mark = f"  {_MARKS[each['level']]:<7} "
-    yield from _folded(mark, f"{each['title']} ({each['id']})")
+    yield from folded(mark, f"{each['title']} ({each['id']})", MOST_OBSERVED)
     is_wrong = each["level"] in ("broken", "flaw")
     rows = [
         ("at", ", ".join(each["where"])),
@@ -166,24 +169,18 @@ def _finding(each: dict[str, Any]) -> Iterator[str]:
     ]
     for name, text in rows:
         if text:
-            yield from _folded(f"{'':<10}{name + ':':<12}", text)
+            yield from folded(f"{'':<10}{name + ':':<12}", text, MOST_OBSERVED)
 
 
-def _folded(head: str, text: str) -> Iterator[str]:
-    told = wrap(harmless(text, 2000), WIDTH - len(head)) or [""]
-    yield f"{head}{told[0]}"
-    yield from (f"{'':<{len(head)}}{line}" for line in told[1:])
-
-
-def _changes(changes: tuple[FindingChange, ...]) -> Iterator[str]:
+def _changes(changes: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
     yield "changes since the earlier report" if changes else "nothing has changed since the earlier report"
     for each in changes:
-        where = f" at {', '.join(each.where)}" if each.where else ""
-        yield from _folded(f"  {each.change:<8} ", f"{each.id}{where}")
-        for name, text in (("before", each.before), ("now", each.now)):
-            if text:
-                yield from _folded(f"{'':<11}{name + ':':<8}", text)
+        where = f" at {', '.join(each['where'])}" if each["where"] else ""
+        yield from folded(f"  {each['change']:<8} ", f"{each['id']}{where}", MOST_OBSERVED)
+        for name in ("before", "now"):
+            if each[name]:
+                yield from folded(f"{'':<11}{name + ':':<8}", each[name], MOST_OBSERVED)
 
 
 def _complain(problem: str) -> int:

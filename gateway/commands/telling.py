@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from textwrap import wrap
 from typing import Any
 
 from gateway.commands.screen import Screen, Tint
 from gateway.notices.attempts.proofs import Proofs, sentence
-from gateway.operations.log import harmless
+from gateway.operations.log import MOST_CHARACTERS, harmless
 
 MOST_CELL = 100
+MOST_OBSERVED = 2000
 WIDTH = 80
 LEAST_LAST_COLUMN = 16
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-_SIZES = ("B", "kB", "MB", "GB", "TB")
+_LARGER = ("kB", "MB", "GB", "TB")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], none: str) -> Iterator[str]:
@@ -80,22 +82,29 @@ def section(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def duration(seconds: float) -> str:
     """Return a time in one unit, or two where one would be coarse: 3 s, 2 min, 1 h 20 min, 5 d."""
-    for place, (unit, length) in enumerate(_UNITS):
-        if seconds >= length or unit == "s":
+    for (unit, length), (finer, shorter) in pairwise(_UNITS):
+        if seconds >= length:
             whole, rest = divmod(int(seconds), length)
-            finer = _UNITS[place + 1] if place + 1 < len(_UNITS) else None
-            more = rest // finer[1] if finer and whole < 10 else 0
-            return f"{whole} {unit}" + (f" {more} {finer[0]}" if more and finer else "")
-    raise AssertionError
+            more = rest // shorter if whole < 10 else 0
+            return f"{whole} {unit}" + (f" {more} {finer}" if more else "")
+    return f"{int(seconds)} s"
 
 
 def size(count: float) -> str:
     """Return a number of bytes in a fitting unit."""
-    for unit in _SIZES:
-        if count < 1000 or unit == _SIZES[-1]:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
+    if count < 1000:
+        return f"{count:.0f} B"
+    power = 1
+    while power < len(_LARGER) and count >= 1000 ** (power + 1):
+        power += 1
+    return f"{count / 1000**power:.1f} {_LARGER[power - 1]}"
+
+
+def folded(head: str, text: str, most: int = MOST_CHARACTERS) -> Iterator[str]:
+    """Yield text as lines that fit, the first one after a head and the others below it."""
+    lines = wrap(harmless(text, most), WIDTH - len(head))
+    yield f"{head}{lines[0] if lines else ''}"
+    yield from (f"{'':<{len(head)}}{line}" for line in lines[1:])
 
 
 def clock(moment: float) -> str:
@@ -118,16 +127,16 @@ def attempt(record: Mapping[str, Any]) -> Iterator[str]:
     if record["doing"]:
         yield f"  now   {harmless(record['doing'])}"
     if (proofs := record["proofs"]) is not None:
-        yield from _folded("proofs", sentence(Proofs(**proofs)))
+        yield from _entry("proofs", sentence(Proofs(**proofs)))
     if (ended := record["ended"]) is not None:
         end = f"after {duration(ended['lasted'])} ({ended['verdict']}): {ended['reason']}"
-        yield from _folded("it ended", end)
+        yield from _entry("it ended", end)
     if record["failed"]:
-        yield from _folded("what happened", record["what_happened"])
+        yield from _entry("what happened", record["what_happened"])
         if record["meaning"] != record["what_happened"]:
-            yield from _folded("that means", record["meaning"])
-        yield from _folded("whose side", record["side"])
-        yield from _folded("remedy", record["mend"])
+            yield from _entry("that means", record["meaning"])
+        yield from _entry("whose side", record["side"])
+        yield from _entry("remedy", record["mend"])
 
 
 def step(record: Mapping[str, Any]) -> Iterator[str]:
@@ -142,10 +151,8 @@ def step(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{'':<{len(head)}}{name}: {harmless(record[name], 200)}"
 
 
-def _folded(title: str, text: str) -> Iterator[str]:
-    lines = wrap(harmless(text), WIDTH - 17)
-    yield f"  {title + ':':<15}{lines[0] if lines else ''}"
-    yield from (f"{'':<17}{line}" for line in lines[1:])
+def _entry(title: str, text: str) -> Iterator[str]:
+    return folded(f"  {title + ':':<15}", text)
 
 
 def _cell(value: object) -> str:

@@ -11,14 +11,13 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from textwrap import wrap
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from gateway.commands.exit_statuses import DONE, SOMETHING_IS_WRONG
 from gateway.commands.inspecting import inspector_for
-from gateway.commands.telling import WIDTH
+from gateway.commands.telling import MOST_OBSERVED, folded
 from gateway.config.advice import identities_of
 from gateway.config.settings import ImDomain, Settings
 from gateway.findings.world import WORLD_SCHEMA, OpenPort, SeenOwn, WorldReport, world_report
@@ -36,7 +35,7 @@ _DOORS = {
     "client": "_xmpp-client._tcp",
     "client_tls": "_xmpps-client._tcp",
 }
-_MARKS = {"green": "ok", "note": "ok", "red": "RED", "unknown": "?"}
+MARKS = {"green": "ok", "note": "ok", "red": "RED", "unknown": "?"}
 
 
 def check_world(settings: Settings, *, as_json: bool) -> int:
@@ -47,7 +46,7 @@ def check_world(settings: Settings, *, as_json: bool) -> int:
         domains = [report.as_record() for report in reports]
         print(json.dumps({"schema": WORLD_SCHEMA, "well": is_well, "domains": domains}, indent=1))
     else:
-        print("\n".join(line for report in reports for line in _lines(report)))
+        print("\n".join(line for report in reports for line in lines(report)))
     return DONE if is_well else SOMETHING_IS_WRONG
 
 
@@ -102,25 +101,20 @@ def _ports(settings: Settings) -> Iterator[OpenPort]:
             yield OpenPort(service=_DOORS[door], port=int(port[1]), for_clients=door.startswith("client"))
 
 
-def _lines(report: WorldReport) -> Iterator[str]:
+def lines(report: WorldReport) -> Iterator[str]:
     """Yield the rules of one domain as lines for people."""
     record = report.as_record()
     yield harmless(record["domain"])
     for each in record["rules"]:
-        yield f"  {_MARKS[each['state']]:<4} {each['rule']:<19} {each['verifies']}"
+        yield from folded(f"  {MARKS[each['state']]:<4} {each['rule']:<19} ", each["verifies"])
         for finding in each["findings"]:
             where = f" at {', '.join(finding['where'])}" if finding["where"] else ""
-            yield from _folded(f"{'':<7}{finding['level']}: ", f"{finding['title']} ({finding['id']}){where}")
+            told = f"{finding['title']} ({finding['id']}){where}"
+            yield from folded(f"{'':<7}{finding['level']}: ", told, MOST_OBSERVED)
             for text in (finding["observed"], finding["remedy"] if finding["level"] != "note" else ""):
                 if text:
-                    yield from _folded(f"{'':<9}", text)
+                    yield from folded(f"{'':<9}", text, MOST_OBSERVED)
     if report.publish:
         yield "  to publish in the DNS:"
         yield from (f"    {line}" for line in report.publish)
     yield ""
-
-
-def _folded(head: str, text: str) -> Iterator[str]:
-    told = wrap(harmless(text, 2000), WIDTH - len(head)) or [""]
-    yield f"{head}{told[0]}"
-    yield from (f"{'':<{len(head)}}{line}" for line in told[1:])

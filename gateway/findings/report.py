@@ -81,8 +81,8 @@ class NotAReport(ValueError):
 
 def compared(record: Mapping[str, Any], earlier: object) -> tuple[FindingChange, ...]:
     """Return what has changed since an earlier report, both in their JSON form; raise NotAReport."""
-    old = _findings_of(earlier, str(record["domain"]))
-    new = _findings_of(record, str(record["domain"]))
+    old = findings_of(earlier, str(record["domain"]))
+    new = findings_of(record, str(record["domain"]))
     changes = []
     for key in sorted({*old, *new}, key=lambda key: (_position(key[0]), key[1])):
         before, now = old.get(key), new.get(key)
@@ -97,8 +97,8 @@ def compared(record: Mapping[str, Any], earlier: object) -> tuple[FindingChange,
     return tuple(changes)
 
 
-def _findings_of(record: object, domain: str) -> dict[tuple[str, tuple[str, ...]], str]:
-    """Return what was observed, by id and places."""
+def findings_of(record: object, domain: str) -> dict[tuple[str, tuple[str, ...]], str]:
+    """Return what a report on that domain has observed, by id and places; raise NotAReport."""
     if not isinstance(record, Mapping) or "findings" not in record:
         raise NotAReport("it is not a report of xmpp-gateway interop --json")
     if record.get("schema") != SCHEMA:

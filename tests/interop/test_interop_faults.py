@@ -355,6 +355,14 @@ def test_the_command_prints_the_same_for_programs(
     mine = [each for each in report["findings"] if each["chapter"] != "both ways"]
     assert mine == reports[domain]["findings"]  # the same input gives the same report
 
+    earlier, page = tmp_path / "earlier.json", tmp_path / "page.html"
+    earlier.write_text(done.stdout)
+    people = [word for word in command if word != "--json"]
+    done = forks.run([*people, "--compare", earlier, "--html", page], timeout=SECONDS)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "nothing has changed since the earlier report")
+    assert "... connecting to" in done.stderr
+    assert all(each["title"] in page.read_text() for each in report["findings"])
+
 
 FLOODS = {
     "text": Manners(greeting=b"<?xml version='1.0'?>" + b"a" * 50_000_000),

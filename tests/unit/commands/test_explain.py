@@ -29,3 +29,21 @@ def test_a_probe_is_advised_only_where_it_may_be_made(ours: list[Any], allow: bo
     }
     lines = [*render(explained, Screen(width=80, has_colour=False))]
     assert any(ADVICE in line for line in lines) == advised
+
+
+def test_a_node_of_the_cluster_that_gives_no_answer_is_named() -> None:
+    explained = {
+        "domain": "a.test",
+        "ours": [],
+        "peer": None,
+        "keys": [],
+        "streams": [],
+        "attempts": [],
+        "filters": [],
+        "rules": {"allow": False, "connect": None, "require": None, "pin": [], "require_tls": True, "authenticate": []},
+        "rules_from": {},
+        "nodes": {"b": {"problem": "it is\x1b[2J silent"}},
+    }
+    lines = [*render(explained, Screen(width=80, has_colour=False))]
+    assert lines[lines.index("node b") + 1].strip().startswith("no answer: it is")
+    assert all(line.isprintable() for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -490,3 +491,39 @@ def test_the_last_column_of_what_is_kept_has_a_heading(config: Path, capsys: pyt
 
 def test_a_route_that_is_due_says_now() -> None:
     assert [next_try(seconds) for seconds in (None, 0, 0.2, 7)] == ["", "", "now", "in 7 s"]
+
+
+def test_a_reader_that_goes_away_is_no_traceback(config: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "wb") as closed, service(config, status=lambda: STATUS):
+        command = [sys.executable, "-m", "gateway.commands", "status", "--config", config]
+        environment = os.environ | {"PYTHONUNBUFFERED": ""}  # as in a shell: what is left is written at the end
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, env=environment, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def imported(*answers: dict[str, Any]) -> Callable[..., Any]:
+    """The service has taken over some stanzas with each of these answers."""
+    left = iter(answers)
+    return lambda path: next(left)
+
+
+def test_an_outbox_is_imported_until_nothing_is_left(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = config.with_name("lost")
+    answers = [{"stanzas": 500, "complete": False, "left": 7}, {"stanzas": 7, "complete": True, "left": 0}]
+    with service(config, import_outbox=imported(*answers)):
+        assert main(["outbox", "import", str(place), "--config", str(config)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == (f"507 stanzas of {place} will be sent from here\n", "500 stanzas moved, 7 left\n")
+
+
+def test_what_has_no_room_here_is_told_and_is_an_exit_status(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(config, import_outbox=imported({"stanzas": 3, "complete": True, "left": 2})):
+        assert main(["outbox", "import", "lost.db", "--config", str(config)]) == SOMETHING_IS_WRONG
+    assert "2 stanzas could not be moved, because there is no room here" in capsys.readouterr().out
+
+
+def test_an_outbox_is_imported_by_the_service_only(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["outbox", "import", "lost.db", "--config", str(config)]) == NOT_RUNNING
+    assert "the service is not running" in capsys.readouterr().err
