@@ -1,4 +1,4 @@
-"""PostQueue: what a service tells a program by HTTP, one POST after the other, until the program has taken each.
+"""PostQueue: what a service posts to a program, one request after the other, until the program has accepted each.
 
 What is in the queue is in the storage of the service, so it survives a restart. It is posted in order. Each item has an
 id that stays the same over all attempts, so that a program that has taken an item and whose answer was lost recognises

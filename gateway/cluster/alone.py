@@ -1,7 +1,7 @@
 """The engine within one process: a hub with the entries, and one `Alone` for each node.
 
 With a single node it is a cluster of one. With several it is the engine of tests and of the simulation: a hub carries
-everything after a delay of virtual time, and can lose frames, cut off a node, or be away as a whole.
+everything after a delay of virtual time, and can lose frames, cut off a node, or be unavailable.
 """
 
 from __future__ import annotations

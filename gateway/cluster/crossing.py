@@ -1,10 +1,10 @@
 """Crossing: the lanes from this node to all others, what arrives from them, and questions between nodes.
 
-A stanza that crosses is taken over by the other node like one from a stream: its acknowledgement comes when the stanza
-was routed there, is safe where it has to be kept, and there is room for more. Until then it is ours. If the other
+The other node accepts a stanza that crosses like one from a stream: it acknowledges the stanza when it has routed it,
+has it on disk if it must be kept, and has room for more. Until then the stanza is ours. If the other
 process is gone before that, its lane ends, and what was not acknowledged goes back to the route that sent it.
 
-A node that no longer holds its lease takes nothing over: what waited in its socket while it slept has gone elsewhere.
+A node without a valid lease accepts nothing: the stanzas that waited in its socket meanwhile have gone elsewhere.
 """
 
 from __future__ import annotations

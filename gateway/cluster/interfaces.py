@@ -1,8 +1,8 @@
 """ICluster: the calls to an engine, and its notifications.
 
 An engine keeps small entries with revisions, tells everybody about each change, and carries bytes from node to node. It
-decides nothing: who is alive, who owns what and what was taken over is worked out by each node from these. So the
-logic is one, whatever the engine is; `alone` has one within a process, `net.engine` one over NATS.
+decides nothing: from these, each node works out which nodes are alive, what each owns and what was accepted. So the
+logic is the same with every engine; `alone` has one within a process, `net.engine` one over NATS.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Every node has the handlers of such a domain, and a `ComponentRoute` that leads to them, wherever they run. At the node
 that owns the shard of the domain they are started, and then attached to the route as if they were a component; the
-other nodes see them there, and what comes in at these crosses. When the shard changes hands, the handlers are detached,
-then stopped, and only then released to the next owner.
+other nodes see them there, and stanzas that come in at those nodes cross. When the shard changes hands, the handlers
+are detached, then stopped, and only then released to the next owner.
 
 A node whose lease has run out lets nothing more out of handlers that send on their own initiative, whatever they still
 do until they have been stopped: somebody else may run them by then.

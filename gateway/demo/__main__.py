@@ -1,7 +1,7 @@
 """`python -m gateway.demo [FOLDER]`: the demo; see `gateway.demo.running`.
 
-Everything else is imported late: importing takes most of a second, and Ctrl-C during it is to end the program without a
-traceback, too.
+Everything else is imported late: importing takes most of a second, and Ctrl-C during that time must not cause a
+traceback either.
 """
 
 from __future__ import annotations

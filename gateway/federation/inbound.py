@@ -2,7 +2,7 @@
 
 Stanzas of a proved domain pair go to the router. Dialback keys from the other side are verified with the server that
 owns the domain. The other side may also request that stanzas are acknowledged and that a broken stream can be resumed
-(XEP-0198), and that answers come back on the stream (XEP-0288); then the stream is lent to routes that have some.
+(XEP-0198), and that answers come back on the stream (XEP-0288); then routes that have some may send on it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The id of a stream names the node that has made it. A node that is asked to resume a stream which it does not have asks
 that node. The other one handles nothing more on the old connection, settles what it had sent there by the `h` of the
 other server, and sends the rest again on its own streams. What moves is one number: how much was handled. So each
-stanza has its end at the node that has it, and none moves.
+stanza ends at the node that has it, and none moves.
 
 A node that has given up a stream remembers to whom, because the id of a stream does not change. One that is dead or
 does not answer in time leads to `<failed/>`: then the other server sends again what was not acknowledged.

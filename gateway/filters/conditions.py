@@ -2,7 +2,7 @@
 
 Conditions on the two domains alone are decided once for each pair: a rule that can never hold has no tests at all.
 What the start tag, the size, lists, rates and acquaintances say is a quick test, and so is whether some bytes occur at
-all; only stanzas that pass it meet the other tests, which read content, use marks, or have to ask the store.
+all; only stanzas that pass it get the other tests, which read content, use marks, or have to ask the store.
 """
 
 from __future__ import annotations

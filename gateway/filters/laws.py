@@ -3,7 +3,7 @@
 A rule expresses what its operator wants; XMPP defines what others rely on. An iq request has exactly one answer (RFC
 6120 §8.2.3), so it is bounced where other stanzas would be dropped. An error is never answered (§8.3.1). An error for a
 message from a room would remove our user from it (XEP-0045 §9.3), so messages from rooms are dropped instead. The
-answer to one of our requests passes: to avoid it, stop the request.
+answer to one of our requests passes: to prevent it, block the request.
 """
 
 from __future__ import annotations

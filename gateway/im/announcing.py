@@ -1,9 +1,9 @@
 """Announcements: messages of an operator to the accounts of a domain.
 
-There are two audiences, as on other servers: those who are online, and all accounts. The first get a
-headline (RFC 6121 §5.2.2), which nobody keeps for later; the others get an ordinary message, which waits for those who
-are offline. Both are from the domain itself, and go the way of every other message, so blocking lists and the limits of
-offline messages hold for them as well.
+There are two audiences, as on other servers: those who are online, and all accounts. The first get a headline (RFC 6121
+§5.2.2), which nobody keeps for later; the others get an ordinary message, which waits for those who are offline. Both
+are from the domain itself, and are routed like every other message, so blocking lists and the limits of offline
+messages hold for them as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Throttle: limit the rate of updates; the last update always gets through.
 
 Presence goes from one client to every subscriber. So after a burst, updates are postponed, each replaced by the next,
-and the last one is sent when its time has come. Only states that nobody has seen are lost.
+and the last one is sent when it is due. Only states that nobody has seen are lost.
 """
 
 from __future__ import annotations

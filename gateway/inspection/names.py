@@ -1,7 +1,7 @@
 """Questions to the DNS about a domain, with the answers as facts.
 
 Unlike `net.dns.resolver`, which stops asking once it knows enough to connect, this asks everything: both services, both
-families of every server, the TLSA records, and every nameserver by itself, whether they agree.
+families of every server, the TLSA records, and each nameserver separately, to see whether they agree.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """History: the last attempts with each domain, which show why federation with it works or does not.
 
-It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all. One shelf holds
+It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all. One table holds
 our own attempts and those that were proved. Another holds attempts under names that anybody can make up, so that nobody
-can push known domains out by connecting under many names. When a shelf is full, the party that takes the most room
+can push known domains out by connecting under many names. When a table is full, the party that takes the most room
 loses its oldest entry: of strangers an IP address, of known domains one with all its subdomains. Attempts under way are
 included, in their present state.
 """

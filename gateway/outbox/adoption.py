@@ -1,7 +1,7 @@
 """Adoption: everything that waits in the outbox of a gateway that is gone moves to our own.
 
 A stanza is put into our outbox first, and settled in the other one when that is on disk. So a crash in between makes it
-arrive twice, and nothing loses it. It keeps its times, and its place among the stanzas of its pair that come
+arrive twice, but it is never lost. It keeps its times, and its place among the stanzas of its pair that come
 from the same outbox. Of subscription requests and their answers, the newest of both outboxes is kept. Withheld stanzas
 move as well, and those that were set aside, as far as there is room for them. What the operator has held is held here,
 too; the other outbox keeps that for the time when its gateway is back.

@@ -5,7 +5,7 @@
     PINGED     an answer, even an error, to a ping that was written behind it (XEP-0199):   what was written behind
                the other side has read everything before it; then GRACE_SECONDS, since      the last ping that was
                some servers answer a moment before they have stored what they read          answered
-               (a proof that it was taken over for good settles it at once; that is waited for without end)
+               (a proof of final acceptance settles it at once, and is awaited without a limit)
     TIMED      it was written `silence_seconds` ago, and the connection is still up         all of it
 
     state      written    ping written    answer                             unanswered too long        broke

@@ -3,7 +3,7 @@
 For services in Python, which others write (docs/handlers.md):
 
     ILocalHandler         answers stanzas, one at a time; enough for most
-      IService            is also started with its surroundings, and stopped: take this one if it sends by itself
+      IService            is also started, with a context, and stopped: for one that sends on its own initiative
       IActiveHandler      as Twisted's and Wokkel's protocol handlers need it: told where it is attached
         IDetachableHandler   and that it no longer is
     ICheckedOptions       provided by the factory: `xmpp-gateway check` asks it about its options

@@ -1,8 +1,8 @@
 """Group commit: jobs on one connection, in order; those that wait share one transaction.
 
-A commit waits for the disk, a job hardly does. So the next jobs gather while one transaction is being committed; the
-more there are, the less each costs. A job's Deferred fires only after the commit that made it durable. A job that
-raises is undone alone (each of several has a savepoint); when the database itself fails, all are undone.
+A commit waits for the disk; a job hardly waits at all. So the next jobs gather while one transaction is being
+committed; the more there are, the less each costs. A job's Deferred fires only after the commit that made it durable. A
+job that raises is undone alone (each of several has a savepoint); when the database itself fails, all are undone.
 
 Maintenance (such as a checkpoint) runs outside of any transaction, in its place in the order. A caller that must not
 continue with a failed connection says so with `goes_on`: then everything that waits fails with the same error, and the

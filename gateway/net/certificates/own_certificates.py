@@ -2,8 +2,9 @@
 
 A certificate file contains the chain in PEM, our own certificate first, each signed by the next; its private key is in
 the same file or in one of its own. Files that cannot be used are a ConfigError, in words for the operator: a missing
-file, no key or a wrong one, a chain out of order, an encrypted key (nobody is there to type a passphrase). Files that
-are merely unwise cause a warning: a certificate that expired overnight must not keep the service from starting again.
+file, no key or a wrong one, a chain out of order, an encrypted key (nobody is there to type a passphrase). Problems
+that do not prevent their use cause a warning: a certificate that expired overnight must not keep the service from
+starting again.
 """
 
 from __future__ import annotations

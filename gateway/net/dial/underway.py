@@ -1,4 +1,4 @@
-"""StreamsUnderway: the streams that are being opened, by place, so that nobody can have us open any number to one.
+"""StreamsUnderway: the streams that are being opened, by place, and a limit on how many there are to one place.
 
 A place is an address and a port. Many domains of one hoster share one, and after a restart streams are opened to all of
 them. Those beyond the limit wait for their turn; a stream that is established, or has failed, makes room for the next.

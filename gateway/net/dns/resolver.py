@@ -3,7 +3,7 @@
     resolver = Resolver(reactor, nameservers=None)
     resolution = await resolver.resolve("example.com")
 
-ResolutionFailed tells by `permanent` whether the DNS has said that there is nothing, or has said nothing reliable.
+`ResolutionFailed.permanent` is True if the DNS has said that there is no server, and False if no answer was reliable.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TLSA records: what the owner of a name says about the certificates there (RFC 6698 §2, RFC 7671).
 
-3 1 1 DIGEST     usage, selector, matching, and the data that they speak of
+3 1 1 DIGEST     usage, selector, matching type, and the data to compare
 """
 
 from __future__ import annotations

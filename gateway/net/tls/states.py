@@ -13,7 +13,7 @@ handshake is complete, nothing has been secured, and nothing was ever read.
 | WE_ENDED | yes | no |
 | ENDED | no | no |
 
-OpenSSL refuses to say goodbye in the middle of a handshake, so a handshake that we no longer want fails.
+OpenSSL sends no close_notify in the middle of a handshake, so a handshake that we no longer want fails.
 """
 
 from __future__ import annotations

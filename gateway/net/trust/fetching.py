@@ -1,7 +1,7 @@
 """Fetching: one small document from the web, from a URL that another party has named; or one small request to it.
 
-So it is limited in time and size, follows no redirect, and connects only where other domains may lead us (see
-`net.dns.destinations`): the addresses of the host are looked up and checked like those of a server.
+So it is limited in time and size, follows no redirect, and connects only to addresses that are allowed for other
+domains (see `net.dns.destinations`): the addresses of the host are looked up and checked like those of a server.
 """
 
 from __future__ import annotations

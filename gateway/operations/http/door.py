@@ -3,7 +3,7 @@
 It is meant for loopback and internal networks, without login or TLS, so it accepts as little as a web server can:
 
 - GET and HEAD, without a body; everything else is answered with an error, whatever the path
-- one request at a time: the connection ends behind one that others follow in the same read
+- one request at a time: if others follow in the same read, the connection ends after the first answer
 - on loopback, only names that a foreign web page cannot point at us (DNS rebinding): IP addresses, names without a dot,
   and the domains that this gateway answers for
 - every answer has a content security policy that lets a page load nothing but its own style and script

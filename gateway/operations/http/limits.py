@@ -1,4 +1,4 @@
-"""How much of each list the page shows; of what is longer, the page says how much more there is."""
+"""The most rows of each list that the page shows; it says how many more there are."""
 
 ROWS = 25
 """Other domains on one page."""

@@ -1,7 +1,7 @@
-"""Takeover: of a node that is gone, another one delivers what it has kept, if the outboxes are on a server.
+"""Takeover: when a node is gone, another one delivers what it has kept, if the outboxes are on a server.
 
-Each node has its outbox in its own schema, and one node at a time has it open. The schemas say which nodes there
-have been; the directory says which of them are there. The outbox of one that is not belongs to a shard, as an account
+Each node has its outbox in its own schema, and one node at a time has it open. The schemas say which nodes there have
+been; the directory says which of them are there. The outbox of a node that is gone belongs to a shard, as an account
 does, so one node takes it over: it ends the session of the former owner, which cannot write from then on, moves the
 rows to its own outbox, and closes the other one again.
 

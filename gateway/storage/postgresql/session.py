@@ -1,8 +1,8 @@
 """A session: one connection to a server, which is opened again when it breaks, and its dialect.
 
 A server is restarted now and then. So a transaction whose connection breaks is undone, and done again on a new
-connection; the jobs of a queue are functions that may run twice. For PATIENCE_SECONDS after the break nobody notices
-more than a delay; later transactions fail at once, until the server is there again.
+connection; the jobs of a queue are functions that may run twice. For PATIENCE_SECONDS after the break callers notice
+only a delay; later transactions fail at once, until the server is there again.
 
 When the connection breaks during COMMIT, nobody knows whether the server has done it. But the server knows: it is asked
 for the state of the transaction, and only one that was undone is done again. So nothing is written twice.
