@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.cluster.interfaces import ICluster
+from gateway.cluster.lease import LEASE_SECONDS
 from gateway.net.engine.nats_engine import EngineAccess, NatsEngine
 from tests.faults.proxy import Wire
 from tests.interop.fixtures import require_installed
@@ -96,3 +97,17 @@ class TestNats(EngineContract):
     @pytest.fixture
     def bench(self, world: World, nats: Nats, request: pytest.FixtureRequest) -> Bench:
         return NatsBench(world, nats, request.node.name.replace("_", "-"))
+
+    async def test_a_connection_that_no_longer_tells_of_changes_is_given_up(self, bench: Bench) -> None:
+        """Within a lease, so that nobody is taken for dead."""
+        a, listener = await bench.listening("a")
+        assert isinstance(a, NatsEngine)
+        assert a._client is not None
+        stream, bucket = a._client.jetstream(), f"KV_{a._access.bucket}"
+        for consumer in await stream.consumers_info(bucket):
+            await stream.delete_consumer(bucket, consumer.name)
+        await bench.result(a.put("at.a.x", b"p"))
+        began = time.monotonic()
+        await bench.until(lambda: listener.came == 2, 10)
+        assert time.monotonic() - began < LEASE_SECONDS
+        assert listener.entries["at.a.x"] == b"p"

@@ -2,7 +2,8 @@
 
 One task lives as long as the engine: it connects, takes the whole bucket, passes on what changes, and begins again when
 the connection is lost. The library could reconnect by itself, but would not say what was missed meanwhile; so each
-connection begins with all entries. Debian's nats-server 2.9 has all that is used.
+connection begins with all entries. A connection on which our own writes do not come back as changes is given up too:
+a node that sees nothing would take all others for dead. Debian's nats-server 2.9 has all that is used.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ ANSWER_SECONDS = 3
 PING_SECONDS = 3
 """Seconds between two pings; a connection without an answer to the second is given up."""
 AGAIN_SECONDS = 0.5
+SEEN_SECONDS = 2
+"""Seconds between two looks whether our own writes come back. Twice that is well within a lease."""
 _FAULTS = (NatsError, OSError, asyncio.TimeoutError, ssl.SSLError, EngineAway)
 
 T = TypeVar("T")
@@ -98,6 +101,7 @@ class NatsEngine:
         self._bucket: KeyValue | None = None
         self._out: deque[tuple[str, bytes]] = deque()
         self._has_frames = asyncio.Event()
+        self._written = self._seen = 0  # the last revision that we have written, and that we were told of
 
     # -- as ICluster -------------------------------------------------------------------------------------------------
 
@@ -120,12 +124,14 @@ class NatsEngine:
         bucket = self._bucket
         if bucket is None:
             return fail(EngineAway("NATS is away"))
-        return self._answer(bucket.update(key, value, last=expected))
+        return self._answer(bucket.update(key, value, last=expected)).addCallback(self._note_written)
 
     def put(self, key: str, value: bytes) -> Deferred[int]:
         """As `ICluster.put`."""
         bucket = self._bucket
-        return fail(EngineAway("NATS is away")) if bucket is None else self._answer(bucket.put(key, value))
+        if bucket is None:
+            return fail(EngineAway("NATS is away"))
+        return self._answer(bucket.put(key, value)).addCallback(self._note_written)
 
     def remove(self, key: str) -> Deferred[None]:
         """As `ICluster.remove`."""
@@ -141,7 +147,23 @@ class NatsEngine:
             self._has_frames.set()
 
     def _answer(self, asked: Awaitable[T]) -> Deferred[T]:
-        return Deferred.fromFuture(asyncio.ensure_future(_translated(asked)))
+        return Deferred.fromFuture(asyncio.ensure_future(self._translated(asked)))
+
+    async def _translated(self, asked: Awaitable[T]) -> T:
+        """Return the answer; raise Conflict or EngineAway, and nothing else: a caller has states to put back."""
+        try:
+            return await asyncio.wait_for(asked, ANSWER_SECONDS)
+        except KeyWrongLastSequenceError:
+            raise Conflict("the entry has changed") from None
+        except (*_FAULTS, asyncio.CancelledError) as error:
+            raise EngineAway(f"NATS did not do it: {str(error) or type(error).__name__}") from None
+        except Exception as error:
+            self._log.failure("a request to NATS ended by a fault of the gateway")
+            raise EngineAway(f"a fault of the gateway: {type(error).__name__}") from None
+
+    def _note_written(self, revision: int) -> int:
+        self._written = max(self._written, revision)
+        return revision
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
@@ -151,7 +173,10 @@ class NatsEngine:
             try:
                 why = await self._connection()
             except asyncio.CancelledError:
-                raise
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                why = "the library has cancelled a request"
             except _FAULTS as error:
                 why = str(error) or type(error).__name__
             except Exception as error:  # one of our faults: this node must not stay away from the others because of it
@@ -199,14 +224,13 @@ class NatsEngine:
         bucket = await self._open_bucket(client)
         await client.subscribe(access.subject(access.node), cb=self._frame_came)
         watcher = await bucket.watchall()
-        entries: list[Entry] = []
-        while (first := await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)) is not None:
-            entries.append(_entry(first))
+        entries = await _all_entries(bucket, watcher)
+        self._written, self._seen = 0, max((entry.revision for entry in entries), default=0)
         self._bucket = bucket
         self.is_connected = True
         if self._listener is not None:
             self._listener.engine_came(entries)
-        tasks = [asyncio.ensure_future(self._watch(watcher)), asyncio.ensure_future(self._send(client))]
+        tasks = [asyncio.ensure_future(each) for each in (self._watch(watcher), self._send(client), self._sees())]
         try:
             done, _ = await asyncio.wait({*tasks, lost}, return_when=asyncio.FIRST_COMPLETED)
             for each in done - {lost}:
@@ -225,8 +249,18 @@ class NatsEngine:
 
     async def _watch(self, watcher: Any) -> None:
         async for change in watcher:
-            if change is not None and self._listener is not None:
-                self._listener.engine_changed(_entry(change))
+            if change is not None:
+                entry = _entry(change)
+                self._seen = max(self._seen, entry.revision)
+                if self._listener is not None:
+                    self._listener.engine_changed(entry)
+
+    async def _sees(self) -> None:
+        """Return when something that we have written has not come back among the changes."""
+        due = 0
+        while self._seen >= due:
+            due = self._written
+            await asyncio.sleep(SEEN_SECONDS)
 
     async def _send(self, client: Client) -> None:
         while True:
@@ -261,19 +295,30 @@ class NatsEngine:
                 await asyncio.wait_for(client.close(), CONNECT_SECONDS)
 
 
-async def _translated(asked: Awaitable[T]) -> T:
-    try:
-        return await asyncio.wait_for(asked, ANSWER_SECONDS)
-    except KeyWrongLastSequenceError:
-        raise Conflict("the entry has changed") from None
-    except _FAULTS as error:
-        raise EngineAway(f"NATS did not do it: {str(error) or type(error).__name__}") from None
-
-
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def _all_entries(bucket: KeyValue, watcher: Any) -> list[Entry]:
+    """Return all entries that there are.
+
+    The library ends the list as soon as the server has nothing more to send. An entry that is rewritten at that moment
+    is not in it: the server no longer has its old value, and does not count the new one yet. So the list goes on to the
+    last revision that there was at its end.
+    """
+    entries: list[Entry] = []
+    while (first := await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)) is not None:
+        entries.append(_entry(first))
+    state = (await bucket.status()).stream_info.state
+    seen = max((entry.revision for entry in entries), default=0)
+    with suppress(asyncio.TimeoutError):  # somebody has removed the last entry by hand
+        while state.messages and seen < state.last_seq:
+            if (further := await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)) is not None:
+                entries.append(_entry(further))
+                seen = max(seen, entries[-1].revision)
+    return entries
 
 
 def _entry(found: KeyValue.Entry) -> Entry:

@@ -47,6 +47,16 @@ class Listening:
         self.frames.append(data)
 
 
+class Snapshot(Listening):
+    """A listener that notes the keys with which the engine came."""
+
+    came_with: frozenset[str] = frozenset()
+
+    def engine_came(self, entries: Sequence[Entry]) -> None:
+        super().engine_came(entries)
+        self.came_with = frozenset(entry.key for entry in entries)
+
+
 class Bench(ABC):
     """An engine for several nodes, and what can happen to it."""
 
@@ -143,6 +153,31 @@ class EngineContract:
             await bench.until(lambda listener=listener: _present(listener) == expected)  # type: ignore[misc]
         _, third = await bench.listening("c")
         assert _present(third) == expected
+
+    async def test_who_comes_while_others_write_gets_all(self, bench: Bench) -> None:
+        """An entry that is rewritten at that moment is there too, with its old value or its new one."""
+        a, listener = await bench.listening("a")
+        keys = {f"at.a.{number}" for number in range(16)}
+        for key in keys:
+            await bench.result(a.put(key, b"p"))
+        writing = True
+
+        def again(_: object, key: str) -> None:
+            if writing:
+                a.put(key, b"p").addCallback(again, key)
+
+        for key in keys:
+            again(None, key)
+        missing = []
+        for number in range(24):
+            engine, other = await bench.engine(f"b{number}"), Snapshot()
+            engine.start(other)
+            await bench.until(lambda other=other: other.came == 1)  # type: ignore[misc]
+            missing.append(len(keys - other.came_with))
+            await bench.result(engine.stop())
+        writing = False
+        assert missing == [0] * 24
+        assert listener.came == 1
 
     async def test_frames_reach_their_node_alone_and_in_order(self, bench: Bench) -> None:
         a, own = await bench.listening("a")

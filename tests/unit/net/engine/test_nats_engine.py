@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from typing import cast
 
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.kv import KeyValue
 
+from gateway.cluster.interfaces import EngineAway
 from gateway.net.engine.nats_engine import EngineAccess, NatsEngine
 from tests.unit.cluster.contract import Listening
 
@@ -100,3 +104,28 @@ def test_a_frame_that_raises_a_fault_is_logged_and_nothing_else() -> None:
     engine._listener = faulty
     asyncio.run(engine._frame_came(Msg(Client(), data=b"x")))
     assert faulty.frames == [b"x"]
+
+
+@pytest.mark.parametrize("fault", [asyncio.CancelledError(), TypeError("no prefix"), NatsError("closed")], ids=repr)
+def test_whatever_ends_a_request_is_told_as_an_engine_that_is_away(fault: BaseException) -> None:
+    class Bucket:
+        async def put(self, key: str, value: bytes) -> int:
+            raise fault
+
+    async def asked() -> None:
+        engine = NatsEngine(EngineAccess(urls=["nats://127.0.0.1:1"], cluster="t", node="a"))
+        engine._bucket = cast(KeyValue, Bucket())
+        with pytest.raises(EngineAway):
+            await engine.put("node.a", b"").asFuture(asyncio.get_running_loop())
+
+    asyncio.run(asked())
+
+
+def test_the_engine_goes_on_when_the_library_cancels_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(*args: object, **terms: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Client, "connect", connect)
+    engine = NatsEngine(EngineAccess(urls=["nats://127.0.0.1:1"], cluster="t", node="a"))
+    listener = asyncio.run(until_gone(engine, 2))
+    assert listener.reasons[-1] == "nats://127.0.0.1:1: the library has cancelled a request"
