@@ -188,7 +188,7 @@ class Crossings:
         for key in self._intake.lanes():
             node, process, _ = key
             known = self._directory.nodes.get(node)
-            if known is None or known.record.process != process:
+            if known is not None and known.record.process != process:  # one that is out of sight may go on
                 self._intake.forget(key)
 
     def close(self) -> None:

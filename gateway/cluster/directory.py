@@ -3,7 +3,7 @@
 It is fed with the entries of the engine and with the time, and asks nobody. A node counts as live while its entry is
 rewritten; by how long ago this node saw the last rewriting, never by a timestamp of another machine. While the engine
 is away nothing is seen, so nobody is declared dead: the directory stays as it was (`pause`), and afterwards every node
-has a whole lease to show itself (`resume`).
+has a whole lease to show itself (`resume`), even if the engine has lost its entry: a node that leaves marks it removed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.cluster.records import (
     NodeRecord,
     ShardRecord,
     Standing,
+    node_key,
     node_of,
     place_of,
     shard_in,
@@ -142,7 +143,7 @@ class ClusterDirectory:
             self._shards[shard] = _owned(record, entry.revision) if record is not None and record.node else None
 
     def replace(self, entries: Iterable[Entry], now: float) -> None:
-        """Take in all entries that there are: what is not among them no longer exists."""
+        """Take in all entries that there are: what is not among them no longer exists, except nodes that were live."""
         before = dict(self.nodes)
         self._touched |= self._places.keys()
         self.nodes.clear()
@@ -156,6 +157,8 @@ class ClusterDirectory:
             new = self.nodes.get(name)
             if new is not None and new.revision == old.revision:
                 new.is_live = old.is_live
+            elif old.is_live and node_key(name) not in self._revisions:
+                self.nodes[name] = old
         self.generation += 1
 
     def pause(self) -> None:

@@ -136,7 +136,11 @@ class OpenLane:
             self._waits.release()
 
     def needed(self, number: int) -> None:
-        """Send again from this number on."""
+        """Send again from this number on; give the lane up if the receiver has forgotten what it had taken of it."""
+        in_flight = self._lane.in_flight
+        if number == 1 and in_flight and in_flight[0].number > 1:
+            self.end()
+            return
         self.taken(number - 1)
         self.send_again()
 

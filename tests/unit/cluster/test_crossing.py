@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from gateway.cluster.crossing import NotAnswered
 from gateway.cluster.frames import HEAD_BYTES, MOST_FRAME_BYTES, Frame, FrameKind, read_frame
 from gateway.cluster.lanes import MOST_GATHERED, WINDOW, WINDOW_STANZAS
+from gateway.cluster.records import node_key
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.nodes import World, stanza
@@ -169,6 +170,39 @@ def test_a_node_that_was_cut_off_for_long_gets_only_what_is_new(world: World) ->
     a.lane_to("b").send([stanza("after")])
     world.advance(1)
     assert b.bodies == ["before", "after"]
+
+
+def test_a_lane_that_its_receiver_has_forgotten_is_given_up(world: World) -> None:
+    """As one does that runs an older version and has lost sight of this node for a moment."""
+    a, b = world.parties["a"], world.parties["b"]
+    lane = a.lane_to("b")
+    lane.send([stanza("taken")])
+    world.advance(1)
+    for key in b.node.crossing._intake.lanes():
+        b.node.crossing._intake.forget(key)
+    lane.send([stanza("further")])
+    world.until(lambda: bool(a.returned), 3)
+    assert a.returned == [stanza("further").raw]
+    a.lane_to("b").send([stanza("further")])
+    world.advance(1)
+    assert b.bodies == ["taken", "further"]
+
+
+def test_a_lane_goes_on_although_its_receiver_has_lost_sight_of_its_sender(world: World) -> None:
+    a, b = world.parties["a"], world.parties["b"]
+    lane = a.lane_to("b")
+    lane.send([stanza("one")])
+    world.advance(1)
+    world.hub.cut_off("b")
+    lane.send([stanza("two")])
+    del world.hub.entries[node_key("a")]
+    b.node.directory.nodes["a"].is_live = False
+    world.advance(1)
+    world.hub.heal("b")
+    world.advance(0.2)
+    assert "a" not in b.node.directory.nodes
+    world.until(lambda: lane.waiting == 0, 5)
+    assert (b.bodies, a.returned) == (["one", "two"], [])
 
 
 def test_a_lane_tells_when_everything_so_far_was_taken_over(world: World) -> None:

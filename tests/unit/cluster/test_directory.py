@@ -125,3 +125,22 @@ def test_a_directory_is_bounded(seen: ClusterDirectory, monkeypatch: pytest.Monk
     assert len(seen.nodes) == 3
     assert [number for number in range(5) if seen.places(f"d{number}.test")] == [0]
     assert seen.left_out == 8
+
+
+def test_a_node_whose_entry_the_engine_has_lost_has_a_lease_to_show_itself(seen: ClusterDirectory) -> None:
+    seen.pause()
+    seen.replace([node("b", 2)], 100)
+    seen.resume(100)
+    assert [each.name for each in seen.live()] == ["a", "b"]
+    assert seen.revision(node_key("a")) == 0, "it can be written again"
+    seen.changed(node("b", 7), 101)
+    assert [each.name for each in seen.expire(100 + LEASE_SECONDS)] == ["a"]
+    seen.replace([node("b", 7)], 120)
+    assert seen.nodes.keys() == {"b"}
+
+
+def test_a_node_that_has_left_meanwhile_is_gone_at_once(seen: ClusterDirectory) -> None:
+    seen.pause()
+    seen.replace([Entry(key=node_key("a"), value=None, revision=9), node("b", 2)], 100)
+    seen.resume(100)
+    assert [each.name for each in seen.live()] == ["b"]
