@@ -141,7 +141,7 @@ class Alerts(Service):
         group = read_group(said)
         recipients = self._receivers.get(group.receiver, self._to)
         if not recipients:
-            problem = f"nobody is listed for the receiver {group.receiver!r}: add it to the option receivers, or set to"
+            problem = f"nobody is listed for the receiver {group.receiver!r}: add it to `receivers`, or set `to`"
             raise IntakeRefused(BAD_REQUEST, problem)
         id = digest(group)
         if self._accepted.digest_of(id) is not None:

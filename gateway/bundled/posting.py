@@ -200,7 +200,7 @@ class PostQueue:
             self._failed(problem, wish)
             return
         if self._failures:
-            self._log.info("{url} takes what is posted again", url=self._destination.shown)
+            self._log.info("{url} accepts posts again", url=self._destination.shown)
             self._failures = 0
         if outcome is PostOutcome.REFUSED:
             self._log.warn("{url} has refused an item: {problem}", url=self._destination.shown, problem=problem)
@@ -247,7 +247,9 @@ class PostQueue:
         self._failures += 1
         pause = max(wish, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 1, 16)))
         if self._failures == 1:
-            text = "{url} does not take what is posted, and is tried again, at last every {longest:g} s: {problem}"
+            text = (
+                "{url} does not accept posts: {problem}. The gateway tries again, at intervals of up to {longest:g} s"
+            )
             self._log.warn(text, url=self._destination.shown, longest=LONGEST_PAUSE, problem=problem)
         self._pause.start(pause, self._go_on)
 

@@ -214,7 +214,7 @@ class Crossings:
             frame = read_frame(data, self._address)
         except FrameError as error:
             self.counts["unreadable"] += 1
-            self._log.warn("{error}; do all nodes run versions that fit together?", error=error)
+            self._log.warn("{error}; check that all nodes run compatible versions", error=error)
             return
         if frame.to_process != self._process:
             if frame.kind is FrameKind.BATCH:
@@ -260,7 +260,7 @@ class Crossings:
             try:
                 wait = self._owner.stanzas_arrived(frame.node, frame.stanzas)
             except Exception:  # if it were never acknowledged, everything behind it would wait for ever
-                self._log.failure("stanzas from node {node} could not be taken over", node=frame.node)
+                self._log.failure("stanzas from node {node} could not be accepted", node=frame.node)
                 wait = None
             if wait is None:
                 self._taken_over(frame)

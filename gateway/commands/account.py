@@ -174,4 +174,4 @@ def _sent_away(settings: Settings, account: Address) -> str:
         return "the service is not running"
     except NotDone as problem:
         return f"its streams could not be closed: {problem}"
-    return f"closed {counted(closed, 'stream')} of it"
+    return f"closed {counted(closed, 'stream')} of that account"

@@ -89,7 +89,7 @@ class ConnectionConflict:
         candidate = self.end()
         self._tell(
             f"{self._further} connection was refused: the first one gives no sign of life, but took over from another"
-            " less than an hour ago, so two processes seem to run; stop one of them",
+            " less than an hour ago, so two processes seem to be running: stop one of them",
             Level.WARN,
         )
         if candidate is not None:

@@ -153,7 +153,7 @@ def _placed(reading: Reading, section: str, settings: Placed, state: Path | None
         return replace(settings, file=file)
     if (kind, name) != ("memory", ""):
         known = "'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'"
-        reading.wrong((section, "url"), f"{shown(settings.url)!r} is none of {known}")
+        reading.wrong((section, "url"), f"{shown(settings.url)!r} is not one of {known}")
     return settings
 
 

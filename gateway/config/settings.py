@@ -157,7 +157,7 @@ class PeerSettings:
         one_of=PROOFS,
     )
     require: str | None = option(
-        "of these, the one without which nothing passes; TLS is required then; left out: any of them is enough",
+        "the one of these that every stream must prove; TLS is required then; left out: any of them is enough",
         None,
         one_of=BY_CERTIFICATE,
     )
@@ -369,7 +369,7 @@ class DNSSettings:
         "nameservers, asked in this order; left out: the system's", None
     )
     validating: Validating = option(
-        "whether the nameservers are believed when they say that DNSSEC proves an answer; `auto`: those on loopback",
+        "whether the nameservers are trusted when they say that DNSSEC proves an answer; `auto`: those on loopback",
         Validating.AUTO,
     )
     hosts_file: Path = option("hosts file, in the format of hosts(5); `/dev/null`: none", Path("/etc/hosts"))
@@ -377,7 +377,7 @@ class DNSSettings:
         "networks that the DNS of other domains may not lead us to; a configured `connect` may", ()
     )
     allow_networks: tuple[NetworkAddress, ...] = option(
-        "loopback and link-local networks that the DNS of other domains may still lead us to, as 127.0.0.0/8",
+        "loopback and link-local networks that the DNS of other domains may still lead us to, such as 127.0.0.0/8",
         (),
     )
 
@@ -550,7 +550,7 @@ class FilterSettings:
     then: str = option(
         "the decision: pass, drop, bounce:CONDITION, hold, mark:NAME, report, or the dotted name of an IFilter"
     )
-    dry_run: bool = option("whether only to note what would have been decided", False)
+    dry_run: bool = option("whether only to log and count what would have been decided", False)
     options: Mapping[str, Any] = option("keyword arguments of the IFilter", {})
     on_timeout: str = option(
         "what decides when the IFilter fails or has not answered within 2 seconds", "pass", one_of=("pass", "bounce")
@@ -567,7 +567,9 @@ class WhenSettings:
     )
     to: Words = option("recipients, written in the same way", Words(()))
     kind: Words = option("message, presence, iq", Words(()))
-    type: Words = option("types of stanzas, as chat, subscribe, set; `available` is presence without one", Words(()))
+    type: Words = option(
+        "types of stanzas, such as chat, subscribe, set; `available` is presence without one", Words(())
+    )
     payload: Words = option("children of the stanza: a namespace, or {namespace}element", Words(()))
     larger_than: int | None = option("whether the stanza is larger", None, unit="bytes", at_least=0)
     urls: bool | None = option("whether its text names a web address", None)
@@ -579,7 +581,7 @@ class WhenSettings:
     rate: str | None = option("true beyond it: 30/minute, 10 per second per domain, 500/hour per pair", None)
     listed: Words = option("names of lists, one of which covers the sender", Words(()))
     language: Words = option(
-        "languages that the stanza is marked with (xml:lang), as `en`, which covers `en-GB`", Words(())
+        "languages that the stanza is marked with (xml:lang), such as `en`, which covers `en-GB`", Words(())
     )
     marked: Words = option("marks, one of which an earlier rule has set", Words(()))
 
@@ -598,7 +600,7 @@ class ListSettings:
 class ClusterSettings:
     """`[cluster]`: this gateway as one of several nodes, with NATS between them; docs/cluster.md says how."""
 
-    url: tuple[str, ...] = option("the NATS servers, as `nats://HOST:PORT`, or with `tls:`; any of them will do")
+    url: tuple[str, ...] = option("the NATS servers, as `nats://HOST:PORT`, or with `tls:`; any of them is enough")
     name: str = option("the name of the cluster, the same on all nodes", "gateway")
     node: str = option("the name of this node, different from all others; left out: the first label of the host's", "")
     secret: Secret = option("shared by all nodes: dialback keys are made from it; at least 32 characters")

@@ -192,7 +192,7 @@ class ServiceBlocked(Notice):
     def sentence(self) -> str:
         place = f", and was at {self.place};" if self.place else ":"
         return (
-            f"{self.service} of {self.domain} stopped the whole gateway for {self.seconds * 1000:.0f} ms with one"
+            f"{self.service} of {self.domain} blocked the whole gateway for {self.seconds * 1000:.0f} ms with one"
             f" stanza ({self.name}){place} it should do such work in a thread"
         )
 
@@ -234,7 +234,7 @@ class TakenForDelivered(DomainNotice):
     def sentence(self) -> str:
         return (
             f"{counted(self.count, 'stanza')} that waited for {self.domain} were written, and count as delivered"
-            " without a proof: it does not answer pings (XEP-0199)"
+            " without proof, because it does not answer pings (XEP-0199)"
         )
 
 

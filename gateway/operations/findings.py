@@ -48,7 +48,7 @@ def disk(state: Path) -> Iterator[Trouble]:
         found = os.statvfs(state)
     except OSError as error:
         sentence = f"the state folder {state} cannot be read: {error.strerror}"
-        yield Trouble(kind=TroubleKind.DISK, subject="folder", sentence=sentence, remedy="see that it is mounted")
+        yield Trouble(kind=TroubleKind.DISK, subject="folder", sentence=sentence, remedy="check that it is mounted")
         return
     if not os.access(state, os.W_OK):
         sentence = f"the state folder {state} cannot be written"
@@ -80,7 +80,7 @@ def nameservers(dead: str) -> Iterator[Trouble]:
     """Yield the nameservers if none answers; `dead` has their complaints."""
     if dead:
         sentence = f"no nameserver answers, so no other domain can be found: {dead}"
-        remedy = "see that the nameservers run and can be reached: [dns] nameservers, or /etc/resolv.conf"
+        remedy = "check that the nameservers run and can be reached: [dns] nameservers, or /etc/resolv.conf"
         yield Trouble(kind=TroubleKind.DNS, sentence=sentence, remedy=remedy)
 
 
@@ -108,7 +108,7 @@ def domains_down(
         elif isinstance(domain, HandlerDomain) and name in components and not components[name].sessions:
             why, remedy = "no node of the cluster runs its service", "xmpp-gateway status shows what keeps the nodes"
         elif isinstance(domain, RelayDomain) and (failing := _failing(fates, name, now)) is not None:
-            why, remedy = f"the last attempt failed: {failing}", f"see that {domain.peer.connect} can be reached"
+            why, remedy = f"the last attempt failed: {failing}", f"check that {domain.peer.connect} can be reached"
         else:
             continue
         sentence = f"{name} is not served: {why}"
@@ -151,7 +151,7 @@ def certificates_unusable(faults: Mapping[Domain, str], identities: Mapping[Doma
     for (problem, is_kept), names in by_fault.items():
         instead = "the previous one is still in use" if is_kept else "other servers see the one of another domain"
         sentence = f"the certificate for {_some(names)} cannot be used, and {instead}: {problem}"
-        remedy = "correct it, see that xmpp-gateway check has no complaint, then run xmpp-gateway reload"
+        remedy = "correct it until xmpp-gateway check reports no mistake, then run xmpp-gateway reload"
         yield Trouble(kind=TroubleKind.CERTIFICATE, subject=f"{names[0]}: {problem}", sentence=sentence, remedy=remedy)
 
 
@@ -160,7 +160,7 @@ def lists(states: Iterable[ListState]) -> Iterator[Trouble]:
     for each in states:
         if not each.is_well:
             sentence = f"the list {each.name!r} for filters is not current: {each.state}"
-            remedy = f"see [lists.{each.name}]; the entries that are known remain in use"
+            remedy = f"see [lists.{each.name}]; the known entries remain in use"
             yield Trouble(kind=TroubleKind.LIST, subject=each.name, sentence=sentence, remedy=remedy)
 
 

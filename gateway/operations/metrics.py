@@ -62,7 +62,7 @@ class Metrics:
         )
         attempt_seconds = Histogram(
             "xmpp_gateway_attempt_seconds",
-            "From the first step to the established stream",
+            "Time from the first step to the established stream",
             ["direction", "kind"],
             buckets=SECONDS,
             registry=registry,
@@ -210,7 +210,7 @@ class FilterGauges(Collector):
         return (
             GaugeMetricFamily("xmpp_gateway_filter_held_stanzas", "Stanzas that filters hold back", labels=[]),
             GaugeMetricFamily(
-                "xmpp_gateway_filter_list_entries", "Entries of a list that filters ask", labels=["list"]
+                "xmpp_gateway_filter_list_entries", "Entries of a list that filters use", labels=["list"]
             ),
             GaugeMetricFamily(
                 "xmpp_gateway_filter_list_ready", "1 unless something is wrong with a list", labels=["list"]
@@ -245,7 +245,9 @@ class ClusterGauges(Collector):
             GaugeMetricFamily("xmpp_gateway_cluster_nodes", "Live nodes that this one sees", labels=[]),
             GaugeMetricFamily("xmpp_gateway_cluster_member", "1 while this node holds its lease", labels=["node"]),
             GaugeMetricFamily(
-                "xmpp_gateway_cluster_crossing_stanzas", "Stanzas that another node has not taken over", labels=["node"]
+                "xmpp_gateway_cluster_crossing_stanzas",
+                "Stanzas that another node has not accepted yet",
+                labels=["node"],
             ),
             CounterMetricFamily("xmpp_gateway_cluster_stanzas", "Stanzas between nodes, by outcome", labels=["what"]),
         )
@@ -281,7 +283,7 @@ class OutboxCounters(Collector):
 _COUNTED = (
     ("kept", "Stanzas put into the outbox"),
     ("refused", "Stanzas that the outbox did not accept"),
-    ("in_doubt", "Stanzas that count as delivered although only time speaks for it"),
+    ("in_doubt", "Stanzas that count as delivered only because enough time has passed"),
     ("maybe_twice", "Stanzas in flight when a stream broke: they may arrive twice"),
 )
 
@@ -334,17 +336,17 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
         for name, documentation, labels in (
             ("build_info", "Always 1; the version is the label", ["version"]),
             ("ready", "1 when every port is open and the service is not stopping", []),
-            ("trouble", "How many things of that kind do not work", ["kind"]),
-            ("peers", "Other domains, by how federation with them is", ["state"]),
+            ("trouble", "The number of troubles of that kind", ["kind"]),
+            ("peers", "Other domains, by the state of federation with them", ["state"]),
             ("streams", "Open streams", ["direction", "kind", "state", "they_to_us", "we_to_them", "tls"]),
             ("queued_stanzas", "Stanzas waiting for a stream to open", []),
             ("routes", "Routes to other domains, by what happens to a stanza now", ["disposition"]),
             ("waiting_domains", "Domains not tried for a while because the last attempt failed", []),
             ("outbox_stanzas", "Stanzas kept in the outbox, including those in flight", []),
-            ("outbox_bytes", "The bytes of these stanzas", []),
-            ("outbox_oldest_seconds", "How long the oldest of them has waited; 0 when none waits", []),
+            ("outbox_bytes", "Bytes of the stanzas kept in the outbox", []),
+            ("outbox_oldest_seconds", "Age of the oldest stanza in the outbox; 0 when there is none", []),
             ("outbox_ready", "1 when the outbox accepts stanzas; the label is its condition", ["condition"]),
-            ("domain_up", "1 when the service behind one of our domains is there", ["domain", "serve"]),
+            ("domain_up", "1 when the service behind one of our domains is available", ["domain", "serve"]),
             (
                 "certificate_expiration_timestamp_seconds",
                 "When one of our certificates expires, in seconds since 1970",

@@ -53,7 +53,7 @@ class Condition(Enum):
     UNREACHABLE = (
         "unreachable",
         "the file of the outbox cannot be opened",
-        "see that its folder exists and its file system is mounted",
+        "check that its folder exists and its file system is mounted",
         Works.NOTHING,
     )
     IO_ERROR = (
@@ -65,19 +65,20 @@ class Condition(Enum):
     CORRUPT = (
         "corrupt",
         "the file of the outbox is damaged",
-        "move it away, with its -wal and -shm: a new one is made; `sqlite3 FILE .recover` may recover the old rows",
+        "move it away, with its -wal and -shm files, and the gateway makes a new one; `sqlite3 FILE .recover` may"
+        " recover the old rows",
         Works.NOTHING,
     )
     FOREIGN = (
         "foreign",
         "[outbox] url names something that is not an outbox",
-        "name another one there, or move this one away",
+        "name another file there, or move this one away",
         Works.NOTHING,
     )
     NEWER = (
         "newer-schema",
         "a newer version of the gateway has written the outbox",
-        "install that version again, or name another outbox in [outbox] url",
+        "reinstall that version, or name another outbox in [outbox] url",
         Works.NOTHING,
     )
     WRONG_KEY = (
@@ -89,13 +90,13 @@ class Condition(Enum):
     AWAY = (
         "away",
         "the server of the outbox cannot be reached",
-        "see that PostgreSQL runs and can be reached from here; the gateway connects again by itself",
+        "check that PostgreSQL runs and can be reached from here; the gateway reconnects by itself",
         Works.NOTHING,
     )
     REFUSED = (
         "refused",
         "the server of the outbox refuses the gateway",
-        "see the user, the password and the database in [outbox] url, and pg_hba.conf of the server",
+        "check the user, the password and the database in [outbox] url, and pg_hba.conf of the server",
         Works.NOTHING,
     )
     CROWDED = (
@@ -106,8 +107,8 @@ class Condition(Enum):
     )
     STANDBY = (
         "standby",
-        "the server of the outbox only reads",
-        "name the primary server in [outbox] url: this one is a standby, or set to read only",
+        "the server of the outbox is read-only",
+        "name the primary server in [outbox] url: this one is a standby, or read-only",
         Works.NOTHING,
     )
     FORBIDDEN = (
@@ -125,13 +126,13 @@ class Condition(Enum):
     BROKEN = (
         "broken",
         "the server of the outbox reports errors",
-        "look into the log of the server",
+        "look at the log of the server",
         Works.NOTHING,
     )
     BUSY = (
         "busy",
         "the disk of the outbox is too slow for the load",
-        "see what else keeps that disk busy",
+        "find out what else uses that disk",
         Works.TAKES,
     )  # only of an error: the outbox itself stays READY
     CLOSED = ("closed", "the outbox is closed", "", Works.NOTHING)

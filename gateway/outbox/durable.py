@@ -63,7 +63,7 @@ LONGEST_SECONDS = 30.0
 """Seconds after which it is emptied at the latest."""
 DROPPED_ROWS = 256
 """Rows dropped in one transaction: what comes meanwhile waits, and up to 64 KiB of each are in memory until it ends."""
-_UNTOLD = "the outcome of a transaction of the outbox was not taken in"
+_UNTOLD = "the outcome of a transaction of the outbox could not be processed"
 
 
 class _Gathered:

@@ -48,7 +48,7 @@ def _proofs(facts: ServerFacts, terms: Terms) -> StreamError | None:
         if refused:
             return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is no longer accepted as proof")
     if not facts.is_pinned(terms):
-        return StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not accepted here any longer")
+        return StreamError(StreamCondition.NOT_AUTHORIZED, "that key is no longer accepted here")
     remote = facts.their_domain
     if terms.by_certificate:
         is_proved = facts.proof_by_certificate(remote, terms) is not None

@@ -175,7 +175,7 @@ class Table:
             message.checkingDisabled = 1
             unchecked = self.server.answer(message)
             bogus = unchecked is not None and unchecked.rCode == dns.OK
-            raise NameserverSilent("the table failed to find out (SERVFAIL)", silent=False, bogus=bogus)
+            raise NameserverSilent("the table could not resolve it (SERVFAIL)", silent=False, bogus=bogus)
         return answer
 
 

@@ -33,7 +33,7 @@ PORT_ATTEMPTS = 8
 
 FAILURES = {
     dns.EFORMAT: "did not understand the question (FORMERR)",
-    dns.ESERVER: "failed to find out (SERVFAIL)",
+    dns.ESERVER: "could not resolve it (SERVFAIL)",
     dns.ENOTIMP: "does not answer such questions (NOTIMP)",
     dns.EREFUSED: "refused to answer (REFUSED)",
 }

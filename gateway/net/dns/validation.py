@@ -21,7 +21,7 @@ def about_dnssec(servers: Sequence[Nameserver], validating: Validating) -> Itera
     for server in servers:
         where = endpoint_text(*server)
         if not validating.believes(server):
-            yield where, "not believed about DNSSEC: no DANE ([dns] validating)"
+            yield where, "not trusted to check DNSSEC, so there is no DANE ([dns] validating)"
         elif (problem := why_not_validating(server)) is None:
             yield where, "checks signatures: DNSSEC and DANE are in use"
         else:

@@ -156,7 +156,7 @@ class NatsEngine:
         except KeyWrongLastSequenceError:
             raise Conflict("the entry has changed") from None
         except (*_FAULTS, asyncio.CancelledError) as error:
-            raise EngineAway(f"NATS did not do it: {str(error) or type(error).__name__}") from None
+            raise EngineAway(f"NATS refused: {str(error) or type(error).__name__}") from None
         except Exception as error:
             self._log.failure("a request to NATS ended by a fault of the gateway")
             raise EngineAway(f"a fault of the gateway: {type(error).__name__}") from None
@@ -180,7 +180,9 @@ class NatsEngine:
             except _FAULTS as error:
                 why = str(error) or type(error).__name__
             except Exception as error:  # one of our faults: this node must not stay away from the others because of it
-                self._log.failure("the connection to NATS ended by a fault of the gateway, and is made again")
+                self._log.failure(
+                    "the connection to NATS ended because of a fault in the gateway, which connects again"
+                )
                 why = f"a fault of the gateway: {type(error).__name__}"
             finally:
                 await self._disconnected()
@@ -188,7 +190,7 @@ class NatsEngine:
                 try:
                     self._listener.engine_went(f"{', '.join(map(_without_secret, self._access.urls))}: {why}")
                 except Exception:
-                    self._log.failure("the end of the connection to NATS was not taken in")
+                    self._log.failure("the end of the connection to NATS could not be processed")
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _connection(self) -> str:
@@ -283,7 +285,7 @@ class NatsEngine:
             try:
                 self._listener.frame_arrived(message.data)
             except Exception:  # the library would drop it silently
-                self._log.failure("a frame could not be taken in")
+                self._log.failure("a frame could not be processed")
 
     async def _disconnected(self) -> None:
         self.is_connected = False

@@ -126,7 +126,7 @@ class Clustered(Service):
         if reason != self._last_reason:
             self._last_reason = reason
             if reason:
-                text = "NATS cannot be reached, so nothing changes hands, and what crosses waits"
+                text = "NATS cannot be reached, so nothing moves to another node, and stanzas that cross wait"
                 self._tell(f"{text}: {reason}", Level.WARN)
             else:
                 self._tell("NATS is reached")

@@ -159,7 +159,7 @@ class Kept(Service):
         self._patience.stop()
         if not self._keeper.is_opening and outbox.stanzas:
             stanzas = counted(outbox.stanzas, "stanza")
-            text = f"the outbox can be read at last: {stanzas} of an earlier run may arrive after newer ones"
+            text = f"the outbox can now be read: {stanzas} of an earlier run may arrive after newer ones"
             self._shared.board.publish(Remark(text=text, weight=Level.WARN))
         self._keeper.end_opening(self._tell_routes)
         self._find_pairs()

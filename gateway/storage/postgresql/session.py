@@ -268,7 +268,7 @@ _SENTENCES = {
     ServerTrouble.READ_ONLY: "the accounts' database cannot be written",
     ServerTrouble.LOCKED: "another session holds the accounts' database locked, or the server is too slow",
     ServerTrouble.NOT_PERMITTED: "the gateway's user may not use the tables of the accounts",
-    ServerTrouble.FOREIGN: "the accounts' database is not one of the gateway",
+    ServerTrouble.FOREIGN: "the accounts' database belongs to another program",
     ServerTrouble.NEWER: "a newer version of the gateway has written the accounts' database",
     ServerTrouble.TAKEN_OVER: "another gateway uses the accounts' database",
     ServerTrouble.BROKEN: "the accounts' database reports errors",

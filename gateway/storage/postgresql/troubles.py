@@ -10,17 +10,17 @@ import psycopg
 class ServerTrouble(Enum):
     """What is wrong with a database on a server: its word, and what to do."""
 
-    AWAY = ("away", "see that PostgreSQL runs and can be reached from here; the gateway connects again by itself")
-    REFUSED = ("refused", "see the user, the password and the database in the URL, and pg_hba.conf of the server")
+    AWAY = ("away", "check that PostgreSQL runs and can be reached from here; the gateway reconnects by itself")
+    REFUSED = ("refused", "check the user, the password and the database in the URL, and pg_hba.conf of the server")
     CROWDED = ("crowded", "raise max_connections of the server, or end connections that nobody needs")
     FULL = ("full", "make room on the disk of the server")
-    READ_ONLY = ("read-only", "name the primary server in the URL: this one is a standby, or set to read only")
+    READ_ONLY = ("read-only", "name the primary server in the URL: this one is a standby, or read-only")
     LOCKED = ("locked", "end the session that holds the tables locked: see pg_stat_activity on the server")
     NOT_PERMITTED = ("not-permitted", "make the gateway's user the owner of its database and tables")
     FOREIGN = ("foreign", "give the gateway its own database, and name that in the URL")
-    NEWER = ("newer-schema", "install the newer xmpp-gateway again, or restore a copy from before the upgrade")
+    NEWER = ("newer-schema", "reinstall the newer xmpp-gateway, or restore a copy from before the upgrade")
     TAKEN_OVER = ("taken-over", "another gateway uses it: stop that one, or give each its own database")
-    BROKEN = ("broken", "look into the log of the server")
+    BROKEN = ("broken", "look at the log of the server")
 
     def __init__(self, word: str, remedy: str) -> None:
         self.word = word

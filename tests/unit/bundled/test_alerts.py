@@ -175,7 +175,7 @@ def test_a_receiver_without_recipients_is_named() -> None:
     status, told = Stage(to=[], receivers={"night": [ROMEO]}).post(request(alert()))
     assert (status, told["error"]) == (
         400,
-        "nobody is listed for the receiver 'xmpp': add it to the option receivers, or set to",
+        "nobody is listed for the receiver 'xmpp': add it to `receivers`, or set `to`",
     )
 
 

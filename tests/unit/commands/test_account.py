@@ -103,7 +103,7 @@ def test_running_service_is_told_of_changes(desk: Desk, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(module, "ask", ask)
     desk.types("add", "juliet@im.test", typed="secret\n")
-    assert desk.types("passwd", "juliet@im.test", typed="another\n")[1].endswith("closed 2 streams of it\n")
+    assert desk.types("passwd", "juliet@im.test", typed="another\n")[1].endswith("closed 2 streams of that account\n")
     assert asked == [(desk.state, "close_account", {"account": "juliet@im.test"})]
 
 

@@ -143,17 +143,17 @@ MISTAKES = [
     Case("gateway.state", "is needed: folder for secrets", "[gateway]"),
     Case(
         "storage.url",
-        "none of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
+        "not one of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
         "[storage]\nurl = 'postgres:gateway'",
     ),
     Case(
         "storage.url",
-        "none of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
+        "not one of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
         "[storage]\nurl = 'sqlite:'",
     ),
     Case(
         "outbox.url",
-        "none of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
+        "not one of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
         "[outbox]\nurl = 'outbox.db'",
     ),
     Case("outbox.url", "is already used by storage.url", "[outbox]\nurl = 'sqlite:gateway.db'"),

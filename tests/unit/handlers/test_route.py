@@ -150,7 +150,7 @@ def test_a_handler_that_blocks_everything_is_named(seconds: float, named: bool) 
     handler = Handler(router.log, "a", lambda: clock.advance(seconds) or Handled())  # type: ignore[func-returns-value]
     HandlerRoute(DOMAIN, [handler], router, board.publish, clock).deliver(stanza(ASKED))
     sentence = (
-        "Handler of service.test stopped the whole gateway for 250 ms with one stanza (message):"
+        "Handler of service.test blocked the whole gateway for 250 ms with one stanza (message):"
         " it should do such work in a thread"
     )
     assert sentences == ([sentence] if named else [])

@@ -223,7 +223,8 @@ def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> N
         reload(gateway)
     (line,) = told
     assert "\n" not in line
-    assert line.endswith("more: no such key; 2 mistakes")
+    assert line.endswith("; 2 mistakes")
+    assert "more: no such table" in line
 
 
 def test_differences_are_told_in_words(gateway: Gateway) -> None:

@@ -81,7 +81,7 @@ def test_failure_of_every_server_is_told_once_for_each_and_weighs_more_than_sile
     failing, silent = NameServer({"example.test": "SERVFAIL"}), NameServer({"example.test": "SILENT"})
     with pytest.raises(NameserverSilent) as failure:
         ask(silent, failing, rounds=SHORT)
-    assert failure.value.sentence == f"{failing.address} failed to find out (SERVFAIL)"
+    assert failure.value.sentence == f"{failing.address} could not resolve it (SERVFAIL)"
     assert not failure.value.silent
     assert len(failing.queries) == len(silent.queries) == len(SHORT)
 

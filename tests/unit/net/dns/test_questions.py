@@ -55,7 +55,7 @@ def result(wait: AnswerWait) -> Any:
         ({"a.test": ADDRESS}, LookupOutcome.FOUND, "A a.test: 192.0.2.1"),
         ({"a.test": {"AAAA": ["::1"]}}, LookupOutcome.NONE, "A a.test: none"),
         ({}, LookupOutcome.NO_NAME, "A a.test: no such name"),
-        ({"a.test": "SERVFAIL"}, LookupOutcome.FAILED, "A a.test: the table failed to find out (SERVFAIL)"),
+        ({"a.test": "SERVFAIL"}, LookupOutcome.FAILED, "A a.test: the table could not resolve it (SERVFAIL)"),
         ({"a.test": "SILENT"}, LookupOutcome.SILENT, "A a.test: no answer from the table"),
         ({"a.test": {"A": ["0.0.0.0"]}}, LookupOutcome.NONE, "A a.test: nothing that can be used"),
         (

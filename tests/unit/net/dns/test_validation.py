@@ -68,7 +68,7 @@ def test_a_machine_without_a_nameserver_is_told() -> None:
 def test_a_nameserver_that_is_not_believed_is_not_asked() -> None:
     server = ("192.0.2.1", 53)
     assert list(about_dnssec([server], Validating.AUTO)) == [
-        ("192.0.2.1:53", "not believed about DNSSEC: no DANE ([dns] validating)")
+        ("192.0.2.1:53", "not trusted to check DNSSEC, so there is no DANE ([dns] validating)")
     ]
 
 
