@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
 
 from gateway.handlers.storing import ServiceStorage
 from gateway.storage.errors import StoreFull, StoreUnavailable
@@ -61,7 +60,7 @@ class AcceptedIds:
         return key in self._known and self._now() - self._known[key][0] >= self._seconds
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """Return a digest by which two requests with the same content are recognised."""
     return sha256(repr(parts).encode()).hexdigest()[:32]
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from zope.interface import provider
 
 from gateway.bundled.accepted import AcceptedIds, digest
-from gateway.bundled.intake import BAD_REQUEST, HTTPIntake, IntakeRefused, IntakeRules
+from gateway.bundled.intake import BAD_REQUEST, HTTPIntake, IntakeRefused, IntakeRules, reactor_of
 from gateway.bundled.options import addresses_problem, port_problems
 from gateway.config.settings import Secret
 from gateway.handlers.context import ServiceContext
@@ -110,7 +110,7 @@ class Alerts(Service):
         """Open the port."""
         super().start(context)
         self._accepted = AcceptedIds(context.storage, seconds=REPEATED_SECONDS, now=self._now)
-        self._intake = HTTPIntake(self._rules, self._take, context.clock, context.log)
+        self._intake = HTTPIntake(self._rules, self._take, reactor_of(context), context.log)
         try:
             await self._accepted.open()
             await self._intake.open(self._listen)
@@ -137,7 +137,7 @@ class Alerts(Service):
     def _recipients(self) -> set[str]:
         return {each.bare for group in (self._to, *self._receivers.values()) for each in group}
 
-    async def _take(self, said: Any, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    async def _take(self, said: object, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         group = read_group(said)
         recipients = self._receivers.get(group.receiver, self._to)
         if not recipients:
@@ -159,7 +159,7 @@ class Alerts(Service):
 # -- from Alertmanager -----------------------------------------------------------------------------------------------
 
 
-def read_group(said: Any) -> AlertGroup:
+def read_group(said: object) -> AlertGroup:
     """Return the alerts in the JSON of Alertmanager's webhook; raise IntakeRefused if it is something else."""
     if not isinstance(said, dict) or not isinstance(said.get("alerts"), list):
         raise IntakeRefused(BAD_REQUEST, "this is not a request of Alertmanager's webhook: there are no alerts in it")
@@ -177,7 +177,7 @@ def read_group(said: Any) -> AlertGroup:
     )
 
 
-def _alert(said: Any) -> Alert:
+def _alert(said: object) -> Alert:
     if not isinstance(said, dict):
         raise IntakeRefused(BAD_REQUEST, "an alert is not an object")
     status = said.get("status")
@@ -193,11 +193,11 @@ def _alert(said: Any) -> Alert:
     )
 
 
-def _table(said: Any) -> dict[str, str]:
+def _table(said: object) -> dict[str, str]:
     return {_text(name): _text(value) for name, value in said.items()} if isinstance(said, dict) else {}
 
 
-def _text(said: Any) -> str:
+def _text(said: object) -> str:
     """Return text that can be shown: on one line, without anything that XML cannot hold."""
     return " ".join(writable(said).split()) if isinstance(said, str) else ""
 

@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
@@ -25,7 +25,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from gateway.bounds.tables import Rates, Seldom, neighbourhood
+from gateway.handlers.context import ServiceContext
 from gateway.net.listen.few_connections import FewConnections
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import GatewayError
 
 MOST_BODY = 65_536
@@ -41,8 +43,12 @@ TOO_LARGE = 413
 TOO_MANY = 429
 BROKEN = 500
 
-IntakeReactor = Any  # Twisted's reactor: listening and time
 Taken = Mapping[str, Any]
+
+
+def reactor_of(context: ServiceContext) -> IReactor:
+    """Return the reactor. Outside of tests the clock of a service is one, and only a service with sockets needs it."""
+    return cast(IReactor, context.clock)
 
 
 class IntakeRefused(GatewayError):
@@ -68,7 +74,7 @@ class HTTPIntake:
     """One HTTP port."""
 
     def __init__(
-        self, rules: IntakeRules, take: Callable[[Any, Mapping[str, str]], Any], clock: IntakeReactor, log: Logger
+        self, rules: IntakeRules, take: Callable[[object, Mapping[str, str]], Any], clock: IReactor, log: Logger
     ) -> None:
         """`take` gets the JSON of a request and its headers, by their names in lower case.
 
@@ -182,7 +188,7 @@ class _IntakeSite(Site):
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, intake: HTTPIntake, clock: IntakeReactor) -> None:
+    def __init__(self, intake: HTTPIntake, clock: IReactor) -> None:
         super().__init__(
             _IntakeResource(intake),
             timeout=IDLE_SECONDS,
@@ -191,7 +197,7 @@ class _IntakeSite(Site):
             parsePOSTFormSubmission=False,
         )
 
-    def log(self, request: Any) -> None:
+    def log(self, request: object) -> None:
         """Log nothing: a line for each request would have what strangers write in its headers."""
 
 
@@ -223,7 +229,7 @@ class _IntakeResource(Resource):
         return NOT_DONE_YET
 
 
-def _json(request: IntakeRequest) -> Any:
+def _json(request: IntakeRequest) -> object:
     """Return what the body says; raise IntakeRefused if it is not JSON."""
     assert request.content is not None
     request.content.seek(0)
@@ -233,7 +239,7 @@ def _json(request: IntakeRequest) -> Any:
         raise IntakeRefused(BAD_REQUEST, f"the body is not JSON: {error}") from None
 
 
-def read_fields(said: Any, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+def read_fields(said: object, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """Return a JSON object whose keys are among these and have these types; raise IntakeRefused if it is not one."""
     if not isinstance(said, dict):
         raise IntakeRefused(BAD_REQUEST, 'the body must be an object, such as {"to": "...", "body": "..."}')

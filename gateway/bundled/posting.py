@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
+from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IReactorTime, IResolutionReceiver
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -28,6 +28,7 @@ from gateway.handlers.storing import ServiceStorage
 from gateway.net.trust.fetching import Fetcher
 from gateway.net.trust.web_answers import FetchFailed, WebAnswer
 from gateway.storage.errors import StoreFull, StoreUnavailable
+from gateway.timing.reactor import IReactor
 from gateway.timing.timers import Timer
 from gateway.xmpp.errors import ResolutionFailed, StanzaCondition, StanzaError
 
@@ -94,7 +95,7 @@ class PostQueue:
         fetcher: Fetcher,
         storage: ServiceStorage,
         *,
-        clock: Any,
+        clock: IReactorTime,
         now: Callable[[], float],
         log: Logger,
         give_up: GiveUp,
@@ -285,7 +286,7 @@ class SystemAddresses:
     An address in the URL itself is the operator's own decision, and so is `localhost`.
     """
 
-    def __init__(self, reactor: Any, *, private: bool) -> None:
+    def __init__(self, reactor: IReactor, *, private: bool) -> None:
         self._resolver: IHostnameResolver = reactor.nameResolver
         self._private = private
 

@@ -18,7 +18,7 @@ from typing import Any
 from zope.interface import provider
 
 from gateway.bundled.accepted import AcceptedIds, digest
-from gateway.bundled.intake import BAD_REQUEST, HTTPIntake, IntakeRefused, IntakeRules, read_fields
+from gateway.bundled.intake import BAD_REQUEST, HTTPIntake, IntakeRefused, IntakeRules, reactor_of, read_fields
 from gateway.bundled.options import (
     Circle,
     authorities_problems,
@@ -127,7 +127,7 @@ class Webhook(Service):
         super().start(context)
         self._accepted = AcceptedIds(context.storage, seconds=REMEMBERED_SECONDS, now=self._now)
         self._posts = self._post_queue(context) if self._destination.url else None
-        self._intake = HTTPIntake(self._rules, self._take, context.clock, context.log)
+        self._intake = HTTPIntake(self._rules, self._take, reactor_of(context), context.log)
         try:
             await self._accepted.open()
             await self._intake.open(self._listen)
@@ -140,7 +140,8 @@ class Webhook(Service):
 
     def _fetcher(self, context: ServiceContext) -> Fetcher:
         authorities = TrustStore.load(self._authorities).authorities
-        return Fetcher(context.clock, SystemAddresses(context.clock, private=self._private), lambda: authorities)
+        reactor = reactor_of(context)
+        return Fetcher(reactor, SystemAddresses(reactor, private=self._private), lambda: authorities)
 
     def _post_queue(self, context: ServiceContext) -> PostQueue:
         return PostQueue(
@@ -161,7 +162,7 @@ class Webhook(Service):
 
     # -- from programs -----------------------------------------------------------------------------------------------
 
-    async def _take(self, said: Any, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    async def _take(self, said: object, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         fields = read_fields(said, FIELDS)
         id = fields.get("id") or headers.get("idempotency-key") or token_urlsafe(12)
         messages = self._messages(fields, id)

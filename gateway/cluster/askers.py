@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.bounds.tables import Bounded, family
 from gateway.routing.outflow import Channel
@@ -153,7 +154,7 @@ class ClusterQuestions(OwnQuestions):
         self._found("", number)
         return True
 
-    def _found(self, node: Any, number: int) -> None:
+    def _found(self, node: str | Failure, number: int) -> None:
         response = self._sought.pop(number)
         if response is None:
             return  # it has made room for another one

@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import islice
 from random import Random
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.filters.lists import MOST_ENTRIES, NamedList, read_entry
 from gateway.filters.questions import Ask
@@ -76,7 +75,7 @@ class BlockListSubscription:
         self._time_of_day = time_of_day
         self._random = random
         self._changed = changed
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._turn = 0  # answers out of turn are ignored
         self._failures = 0
         self._hour = (clock.seconds(), 0)  # the start of the hour, and the number of new entries in it

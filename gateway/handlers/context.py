@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
-from typing import Any
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -26,6 +26,9 @@ from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza, error_of_reply
+
+T = TypeVar("T")
+
 
 REQUEST_SECONDS = 30.0
 """How long a service waits for an answer, unless it says otherwise."""
@@ -143,7 +146,7 @@ class ServiceContext:
 
         timer = self.clock.callLater(timeout, give_up)
 
-        def over(result: Any) -> Any:
+        def over(result: T) -> T:
             self._asked.pop(key, None)
             if timer.active():
                 timer.cancel()

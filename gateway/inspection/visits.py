@@ -187,7 +187,7 @@ def _accept(header: StreamHeader, facts: ServerFacts) -> ServerFacts:
 
 async def _gone(protocol: StreamProtocol, reactor: IReactor) -> None:
     """Wait until the connection is gone; cut it if that takes too long."""
-    gone: Deferred[Any] = protocol.when_lost().addTimeout(2, reactor)
+    gone: Deferred[None] = protocol.when_lost().addTimeout(2, reactor)
     try:
         await gone
     except TimeoutError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 from gateway.outbox.errors import ignore_failure
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import PairState
+
+T = TypeVar("T")
 
 
 class Ages:
@@ -34,6 +36,6 @@ class Ages:
             oldest[target] = min(each.oldest, oldest.get(target, each.oldest))
         self.oldest = oldest
 
-    def _done(self, result: Any) -> Any:
+    def _done(self, result: T) -> T:
         self._is_reading = False
         return result

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.filters.lists import ListState
 from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.attempts.records import Attempt, Kind
+from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import counted
 from gateway.operations.fates import Fates
 from gateway.operations.status_records import DiskFigures
@@ -69,7 +69,7 @@ def disk_figures(state: Path) -> DiskFigures | None:
     return DiskFigures(folder=str(state), size=found.f_blocks * found.f_frsize, free=found.f_bavail * found.f_frsize)
 
 
-def accounts(store: Any) -> Iterator[Trouble]:
+def accounts(store: object) -> Iterator[Trouble]:
     """Yield a database of accounts that does not work; one in memory has no faults."""
     fault = getattr(store, "fault", None)
     if fault is not None:
@@ -177,12 +177,12 @@ def undelivered(waiting: Mapping[str, int], fates: Fates, now: float) -> Iterato
         yield Trouble(kind=TroubleKind.UNDELIVERED, sentence=sentence, remedy=remedy)
 
 
-def _failing(fates: Fates, name: str, now: float) -> Any:
+def _failing(fates: Fates, name: str, now: float) -> Verdict | None:
     fate = fates.of(name)
     failing = fate.failing(now) if fate is not None and fate.is_known else None
     return failing.verdict if failing is not None else None
 
 
-def _some(names: list[Any]) -> str:
+def _some(names: Sequence[str]) -> str:
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -161,7 +161,7 @@ class Outflow:
         self.overdue: Callable[[], None] | None = None
         self._written = 0  # of what has waited
         self._overdue_at = 0  # when that many have been written, nothing waits that waited at the last look
-        self._look: Any = None
+        self._look: IDelayedCall | None = None
         self._clock = clock
         self._turn: IDelayedCall | None = None
         self._bounds = bounds

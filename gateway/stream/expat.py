@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pyexpat import ExpatError, ParserCreate, errors
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import proxy
 
 from gateway.stream.framing import attributes
@@ -23,6 +23,9 @@ from gateway.xmpp.elements import SEPARATOR
 from gateway.xmpp.errors import StreamError
 from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import INSIDE_TAG
+
+if TYPE_CHECKING:
+    from pyexpat import XMLParserType
 
 # expat 2.6 and later may hold back a finished token until more comes, which on a stream may be never.
 _MAY_DEFER = hasattr(ParserCreate(), "SetReparseDeferralEnabled")
@@ -92,7 +95,7 @@ class XMLChecker:
         self.passed = self._fed = len(start)
         self._tail = b""
 
-    def _wake(self) -> Any:
+    def _wake(self) -> XMLParserType:
         parser = self._parser = self._make_parser(knows_root=bool(self._start))
         parser.Parse(self._start, False)
         return parser
@@ -138,7 +141,7 @@ class XMLChecker:
         if unfinished > _LARGE:
             self._held = _HeldToken(tail)
 
-    def _make_parser(self, *, knows_root: bool = False) -> Any:
+    def _make_parser(self, *, knows_root: bool = False) -> XMLParserType:
         parser = ParserCreate("utf-8", SEPARATOR)
         if _MAY_DEFER:
             parser.SetReparseDeferralEnabled(False)

@@ -7,6 +7,7 @@ from typing import cast
 from twisted.internet.interfaces import (
     IListeningPort,
     IReactorCore,
+    IReactorPluggableNameResolver,
     IReactorProcess,
     IReactorTCP,
     IReactorThreads,
@@ -17,7 +18,16 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import DatagramProtocol
 
 
-class IReactor(IReactorCore, IReactorTime, IReactorTCP, IReactorUDP, IReactorUNIX, IReactorProcess, IReactorThreads):
+class IReactor(
+    IReactorCore,
+    IReactorTime,
+    IReactorTCP,
+    IReactorUDP,
+    IReactorUNIX,
+    IReactorProcess,
+    IReactorThreads,
+    IReactorPluggableNameResolver,
+):
     """Every reactor of Twisted's own for Unix provides this."""
 
     def listenUDP(

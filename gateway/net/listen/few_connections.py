@@ -8,9 +8,7 @@ bound, somebody who only opens such connections takes all the descriptors of the
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory, ITransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
@@ -50,7 +48,7 @@ class FewConnections(WrappingFactory):
 class _OneOfFew(ProtocolWrapper):
     """One connection."""
 
-    def makeConnection(self, transport: Any) -> None:
+    def makeConnection(self, transport: ITransport) -> None:
         super().makeConnection(transport)
         self.factory.came(self)
 

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Protocol
 
 from gateway.net.trust.web_answers import AddressBook, Authorities, FetchFailed, WebAnswer
+from gateway.timing.reactor import IReactor
 
 _OK = 200
+
+
+class Fetch(Protocol):
+    """The type of `Fetcher.fetch`."""
+
+    async def __call__(self, url: str, *, most: int, seconds: float) -> bytes: ...
 
 
 class Fetcher:
     """Fetches documents."""
 
-    def __init__(self, reactor: Any, resolver: AddressBook, authorities: Authorities = tuple) -> None:
+    def __init__(self, reactor: IReactor, resolver: AddressBook, authorities: Authorities = tuple) -> None:
         """`authorities` are those that prove web servers, for HTTPS."""
         self._reactor = reactor
         self._resolver = resolver

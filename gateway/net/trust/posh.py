@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.bounds.tables import Bounded, family
 from gateway.net.certificates.posh import (
@@ -23,6 +23,7 @@ from gateway.net.certificates.posh import (
     posh_url,
     read_posh,
 )
+from gateway.net.trust.fetching import Fetch
 from gateway.net.trust.web_answers import FetchFailed
 from gateway.xmpp.addresses import Domain
 
@@ -40,8 +41,8 @@ class PoshDocuments:
 
     def __init__(
         self,
-        clock: Any,
-        fetch: Callable[..., Any],
+        clock: IReactorTime,
+        fetch: Fetch,
         url_of: Callable[[Domain], str] = posh_url,
         most: int = MOST_DOCUMENTS,
     ) -> None:

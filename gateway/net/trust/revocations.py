@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from cryptography import x509
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from gateway.net.certificates.certificate_paths import CertificationPath
@@ -29,6 +29,7 @@ from gateway.net.certificates.revocation import (
     read_list,
 )
 from gateway.net.certificates.trust_store import name_of
+from gateway.net.trust.fetching import Fetch
 from gateway.net.trust.web_answers import FetchFailed
 from gateway.notices.notices import Level, Publish, Remark
 
@@ -39,8 +40,6 @@ LOOK_SECONDS = 60.0
 _RETRY = timedelta(minutes=10)
 _UNUSED = timedelta(days=2)
 _EARLY = 4  # the last part of a list's life, in which the next one is fetched
-
-Fetch = Callable[..., Any]  # the type of `Fetcher.fetch`
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Revocations(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorTime,
         lists: FetchedLists,
         fetch: Fetch,
         publish: Publish,
@@ -103,7 +102,7 @@ class Revocations(Service):
                 self._places[url] = _ListPlace(url=url, issuer=issuer, wanted=now, next=now)
         self.look()
 
-    def settled(self, chain: Sequence[x509.Certificate]) -> Deferred[Any]:
+    def settled(self, chain: Sequence[x509.Certificate]) -> Deferred[list[tuple[bool, None]]]:
         """Return a Deferred that fires when no list that these certificates name is being fetched."""
         waits: list[Deferred[None]] = []
         for url in (url for certificate in chain for url in distribution_points(certificate)):

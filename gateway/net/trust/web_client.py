@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from OpenSSL.crypto import X509
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionLost
-from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -17,10 +17,11 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from gateway.net.trust.web_answers import AddressBook, Authorities, FetchFailed, WebAnswer
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import ResolutionFailed
 
 CONNECT_SECONDS = 5.0
@@ -32,7 +33,7 @@ _AGENT = Headers({b"User-Agent": [b"xmpp-gateway"]})
 class WebClient:
     """Makes one request, to the addresses that a resolver has judged."""
 
-    def __init__(self, reactor: Any, resolver: AddressBook, authorities: Authorities) -> None:
+    def __init__(self, reactor: IReactor, resolver: AddressBook, authorities: Authorities) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._authorities = authorities
@@ -72,7 +73,7 @@ class WebClient:
 
     async def _ask(
         self, endpoints: _EndpointMaker, method: str, url: str, headers: Mapping[str, str], content: bytes | None
-    ) -> Any:
+    ) -> IResponse:
         """Send a request; return the response without its body."""
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)
         said = _AGENT.copy()
@@ -80,14 +81,15 @@ class WebClient:
             said.setRawHeaders(name, [value])
         producer = None if content is None else _RequestBody(content)
         try:
-            return await agent.request(method.encode("ascii"), url.encode("ascii"), said, producer)
+            response: IResponse = await agent.request(method.encode("ascii"), url.encode("ascii"), said, producer)
+            return response
         except ResolutionFailed as failure:
             raise FetchFailed(failure.sentence) from None
         except (ConnectError, ConnectionLost, ResponseFailed, OSError, ValueError) as error:
             raise FetchFailed(f"it cannot be fetched: {error}") from None
 
 
-def _too_late(result: object, seconds: float) -> Any:
+def _too_late(result: object, seconds: float) -> NoReturn:
     raise FetchFailed(f"no answer within {seconds:g} s")
 
 
@@ -146,12 +148,12 @@ class _Body(Protocol):
 class _EndpointMaker:
     """Makes the endpoint for the host of a URL."""
 
-    def __init__(self, reactor: Any, resolver: AddressBook, authorities: Authorities, most: int) -> None:
+    def __init__(self, reactor: IReactor, resolver: AddressBook, authorities: Authorities, most: int) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._authorities = authorities
         self._most = most
-        self._connections: list[Any] = []
+        self._connections: list[ProtocolWrapper] = []
 
     def cut(self) -> None:
         """Abort the connections, of which nothing more is wanted."""
@@ -174,7 +176,7 @@ class _Judged:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         resolver: AddressBook,
         host: str,
         port: int,
@@ -189,10 +191,10 @@ class _Judged:
         self._most = most
         self._connected = connected
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
-    async def _connect(self, factory: IProtocolFactory) -> Any:
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         wrapping = WrappingFactory(factory)
         wrapping.noisy = False
         wrapping.protocol = lambda *made: _CountedConnection(self._most, *made)
@@ -203,7 +205,8 @@ class _Judged:
             try:
                 connection = await endpoint.connect(wrapping)
                 self._connected(connection)
-                return connection.wrappedProtocol
+                wrapped: IProtocol = connection.wrappedProtocol
+                return wrapped
             except ConnectError as error:
                 problem = error
         raise problem

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from gateway.net.certificates.dane import CertificateChain, judge_by_tlsa
@@ -37,7 +38,7 @@ class Witnesses:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorTime,
         resolver: Resolver,
         judge: CertificateJudge,
         documents: PoshDocuments,

@@ -89,7 +89,7 @@ class HTTPDoor(Site):
         super().__init__(root, timeout=IDLE_SECONDS, reactor=reactor)
         self._names = names
 
-    def getResourceFor(self, request: Any) -> IResource:
+    def getResourceFor(self, request: Request) -> IResource:
         """Return the page for a request, or a refusal."""
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
@@ -116,7 +116,7 @@ class HTTPDoor(Site):
         name = name.lower().rstrip(".")
         return "." not in name or _is_address(name) or name in self._names()
 
-    def log(self, request: Any) -> None:
+    def log(self, request: object) -> None:
         """Log nothing: that somebody reads a page is not worth a line."""
 
 
@@ -127,10 +127,10 @@ class Page(Resource):
         super().__init__()
         self._make = make
 
-    def getChild(self, path: bytes, request: Any) -> Resource:
+    def getChild(self, path: bytes, request: Request) -> Resource:
         return Page(lambda: NO_SUCH_PAGE)
 
-    def render(self, request: Any) -> bytes:
+    def render(self, request: Request) -> bytes:
         answer = self._make()
         body = answer.body.encode("utf-8") if isinstance(answer.body, str) else answer.body
         request.setResponseCode(answer.status)

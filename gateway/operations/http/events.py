@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 PERIOD = 2.0
@@ -41,7 +41,7 @@ class EventStream(Resource):
         self._readers: set[_Reader] = set()
         self._next: IDelayedCall | None = None
 
-    def render(self, request: Any) -> Any:
+    def render(self, request: Request) -> Any:
         if len(self._readers) >= MOST_READERS:
             request.setResponseCode(SERVICE_UNAVAILABLE)
             return b"Too many pages are open already.\n"
@@ -81,7 +81,7 @@ class EventStream(Resource):
 class _Reader:
     """One open page; it gets nothing new until it has taken what it was sent."""
 
-    def __init__(self, request: Any, query: Any) -> None:
+    def __init__(self, request: Request, query: Any) -> None:
         self.query = query
         self._request = request
         self._may_send = True
@@ -105,13 +105,13 @@ class _Reader:
         self._may_send = False
 
 
-def _words(request: Any) -> dict[str, str]:
+def _words(request: Request) -> dict[str, str]:
     """Return the words of the request's query; of a word that comes several times, the first counts."""
     return {
         name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()
     }
 
 
-def _encoded(value: Any) -> bytes:
+def _encoded(value: object) -> bytes:
     """Return JSON on one line of ASCII, as an event requires."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
