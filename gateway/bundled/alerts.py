@@ -91,7 +91,7 @@ class Alerts(Service):
 
     @staticmethod
     def mistakes(
-        *, listen: Any, token: Any, to: Any = (), receivers: Any = None, per_minute: Any = 600
+        *, listen: object, token: object, to: object = (), receivers: object = None, per_minute: object = 600
     ) -> Iterator[tuple[str, str]]:
         """Yield the options that cannot be used, each with the reason."""
         yield from port_problems(listen, token, per_minute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from gateway.config.settings import Secret
@@ -49,7 +49,7 @@ def _party(text: str) -> Party:
     return party
 
 
-def circle_problem(written: Any) -> str:
+def circle_problem(written: object) -> str:
     """Return why this is not a list of addresses and domains; empty if it is."""
     if not isinstance(written, list | tuple) or not written:
         return 'a list is needed, such as ["romeo@example.net", "example.com"]; ["*"] means everybody'
@@ -60,7 +60,7 @@ def circle_problem(written: Any) -> str:
     return ""
 
 
-def addresses_problem(written: Any) -> str:
+def addresses_problem(written: object) -> str:
     """Return why this is not a list of addresses; empty if it is."""
     if not isinstance(written, list | tuple) or not written:
         return 'a list of addresses is needed, such as ["romeo@example.net"]'
@@ -72,7 +72,7 @@ def addresses_problem(written: Any) -> str:
     return ""
 
 
-def port_problems(listen: Any, token: Any, per_minute: Any) -> Iterator[tuple[str, str]]:
+def port_problems(listen: object, token: object, per_minute: object) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the options of an HTTP port."""
     try:
         check_door(listen)
@@ -83,7 +83,7 @@ def port_problems(listen: Any, token: Any, per_minute: Any) -> Iterator[tuple[st
         yield "per_minute", "a number from 1 on is needed"
 
 
-def token_problems(name: str, token: Any) -> Iterator[tuple[str, str]]:
+def token_problems(name: str, token: object) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a token."""
     if isinstance(token, Secret) and len(token.text) < LEAST_TOKEN:
         yield name, f"it is too short: at least {LEAST_TOKEN} characters, as `openssl rand -hex 20` makes them"
@@ -91,15 +91,16 @@ def token_problems(name: str, token: Any) -> Iterator[tuple[str, str]]:
         yield name, "it must consist of printable ASCII characters"
 
 
-def url_problems(name: str, url: Any, *, private: bool) -> Iterator[tuple[str, str]]:
+def url_problems(name: str, url: object, *, private: bool) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the URL to which something is sent."""
+    text = url if isinstance(url, str) else ""
     try:
-        parts = urlsplit(url if isinstance(url, str) else "")
+        parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
         yield name, "it is not a URL: its host or port cannot be read"  # it is not shown, since it may hold a secret
         return
-    if parts.scheme not in ("http", "https") or not host or not url.isascii():
+    if parts.scheme not in ("http", "https") or not host or not text.isascii():
         yield name, "it is not a URL like 'https://app.example.com/xmpp'"
     elif parts.username is not None:
         yield name, "a URL with a password is not supported: use a token"
@@ -125,6 +126,6 @@ def authorities_problems(authorities: Path | None) -> Iterator[tuple[str, str]]:
         yield "authorities", error.problem
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Return whether an option is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -99,15 +99,15 @@ class Webhook(Service):
     @staticmethod
     def mistakes(
         *,
-        listen: Any,
-        token: Any,
-        allow: Any,
-        per_minute: Any = 600,
-        post_to: Any = "",
-        post_token: Any = None,
-        private: Any = False,
+        listen: object,
+        token: object,
+        allow: object,
+        per_minute: object = 600,
+        post_to: object = "",
+        post_token: object = None,
+        private: object = False,
         authorities: Path | None = None,
-        keep_hours: Any = 24,
+        keep_hours: object = 24,
     ) -> Iterator[tuple[str, str]]:
         """Yield the options that cannot be used, each with the reason."""
         yield from port_problems(listen, token, per_minute)

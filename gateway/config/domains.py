@@ -44,7 +44,7 @@ _DELEGATIONS = frozenset(each.name for each, _ in options_of(DelegationSettings)
 COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serve"}
 
 
-def read_domains(reading: Reading, tables: Any, peers: PeerEntries) -> dict[Domain, DomainSettings]:
+def read_domains(reading: Reading, tables: object, peers: PeerEntries) -> dict[Domain, DomainSettings]:
     """Return the domains that this gateway answers for, in the order of the file."""
     domains: dict[Domain, DomainSettings] = {}
     written: dict[Domain, KeyPath] = {}
@@ -111,7 +111,7 @@ def _read_component(reading: Reading, key: KeyPath, domain: Domain, table: dict[
     return ComponentDomain(domain=domain, privileges=privileges, delegations=delegations, **given)
 
 
-def _read_delegations(reading: Reading, key: KeyPath, tables: Any) -> dict[Domain, Delegated]:
+def _read_delegations(reading: Reading, key: KeyPath, tables: object) -> dict[Domain, Delegated]:
     """Return what is delegated to a component, by the domain that delegates it."""
     delegations: dict[Domain, Delegated] = {}
     for at, name, table in named_tables(reading, key, tables, _DELEGATIONS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -39,10 +39,10 @@ _NOTHING = Decision(act=Act.PASS)  # in place of a decision that cannot be read
 _MOST_SHOWN = 5  # invalid lines of one file
 
 
-def read_lists(reading: Reading, tables: Any) -> dict[str, ListSettings]:
+def read_lists(reading: Reading, tables: object) -> dict[str, ListSettings]:
     """Return the lists, by name; files are read here only to check that they can be."""
     lists: dict[str, ListSettings] = {}
-    for name, table in tables.items() if is_table(reading, ("lists",), tables) else ():
+    for name, table in tables.items() if is_table(tables, reading, ("lists",)) else ():
         key = ("lists", name)
         settings = ListSettings(**read_table(reading, key, table, ListSettings))
         if (settings.file is None) == (settings.rtbl is None):
@@ -72,7 +72,7 @@ def _check_file(reading: Reading, key: KeyPath, settings: ListSettings) -> None:
             reading.wrong((*key, "file"), f"{settings.file}: {len(wrong) - _MOST_SHOWN} more lines are wrong")
 
 
-def read_filters(reading: Reading, tables: Any, lists: Mapping[str, ListSettings]) -> tuple[FilterRule, ...]:
+def read_filters(reading: Reading, tables: object, lists: Mapping[str, ListSettings]) -> tuple[FilterRule, ...]:
     """Return the rules, in the order of the file."""
     if not isinstance(tables, list):
         reading.wrong(("filter",), "each rule is a separate table: write [[filter]]")
@@ -87,7 +87,7 @@ def read_filters(reading: Reading, tables: Any, lists: Mapping[str, ListSettings
     return tuple(rules.values())
 
 
-def _read_rule(reading: Reading, number: int, table: Any, lists: Mapping[str, ListSettings]) -> FilterRule:
+def _read_rule(reading: Reading, number: int, table: object, lists: Mapping[str, ListSettings]) -> FilterRule:
     name = table.get("name") if isinstance(table, dict) else None
     key: KeyPath = ("filter", name if isinstance(name, str) and name else f"#{number}")
     settings = FilterSettings(**read_table(reading, key, table, FilterSettings))
@@ -107,7 +107,7 @@ def _read_rule(reading: Reading, number: int, table: Any, lists: Mapping[str, Li
     return rule
 
 
-def _read_when(reading: Reading, key: KeyPath, table: Any, lists: Mapping[str, ListSettings]) -> When:
+def _read_when(reading: Reading, key: KeyPath, table: object, lists: Mapping[str, ListSettings]) -> When:
     settings = WhenSettings(**read_table(reading, key, table, WhenSettings))
 
     def words(name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
@@ -151,7 +151,9 @@ def _parsed(reading: Reading, key: KeyPath, text: str | None, parse: Callable[[s
         return None
 
 
-def _all_parsed(reading: Reading, key: KeyPath, texts: Any, parse: Callable[[str], T]) -> tuple[T, ...]:
+def _all_parsed(
+    reading: Reading, key: KeyPath, texts: Iterable[str] | None, parse: Callable[[str], T]
+) -> tuple[T, ...]:
     found = (_parsed(reading, key, text, parse) for text in texts or ())
     return tuple(each for each in found if each is not None)
 

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
 from gateway.config.settings import Option, Secret, options_of
@@ -26,13 +26,13 @@ def read_section(reading: Reading, tables: dict[str, Any], name: str, kind: type
 
 
 def read_table(
-    reading: Reading, key: KeyPath, table: Any, *kinds: type, besides: Iterable[str] = (), complete: bool = True
+    reading: Reading, key: KeyPath, table: object, *kinds: type, besides: Iterable[str] = (), complete: bool = True
 ) -> dict[str, Any]:
     """Return the values that the table gives for the options of these classes, by field.
 
     `besides` are keys that are read elsewhere. A table that is not `complete` may lack keys without a default.
     """
-    if not is_table(reading, key, table):
+    if not is_table(table, reading, key):
         table = {}
     fields = {said.key or each.name: (kind, each.name, said) for kind in kinds for each, said in options_of(kind)}
     known = {name: (hint_of(kind, field), said) for name, (kind, field, said) in fields.items()}
@@ -49,7 +49,7 @@ def read_table(
     return {**_missing(reading, key, given, kinds), **given} if complete else given
 
 
-def is_table(reading: Reading, key: KeyPath, table: Any) -> bool:
+def is_table(table: object, reading: Reading, key: KeyPath) -> TypeGuard[dict[str, Any]]:
     """Return whether this is a table; record a mistake if it is not."""
     if not isinstance(table, dict):
         reading.wrong(key, f"a table is needed, not {table!r}")
@@ -57,11 +57,11 @@ def is_table(reading: Reading, key: KeyPath, table: Any) -> bool:
 
 
 def named_tables(
-    reading: Reading, key: KeyPath, tables: Any, known: Iterable[str]
+    reading: Reading, key: KeyPath, tables: object, known: Iterable[str]
 ) -> Iterator[tuple[KeyPath, str, dict[str, Any]]]:
     """Yield the tables that are named after domains, each with its key and name; `known` are the keys they may have."""
-    for name, table in tables.items() if is_table(reading, key, tables) else ():
-        if not is_table(reading, (*key, name), table):
+    for name, table in tables.items() if is_table(tables, reading, key) else ():
+        if not is_table(table, reading, (*key, name)):
             continue
         if parts := _unquoted_name(table, known):
             reading.wrong((*key, name), f"dots separate tables: write [{dotted((*key, '.'.join((name, *parts))))}]")
@@ -99,7 +99,7 @@ def _missing(reading: Reading, key: KeyPath, given: dict[str, Any], kinds: Itera
     return missing
 
 
-def _read_value(reading: Reading, key: KeyPath, value: Any, hint: Any, said: Option) -> Any:
+def _read_value(reading: Reading, key: KeyPath, value: object, hint: Any, said: Option) -> Any:
     """Return the value as the field holds it; None, and a mistake for each problem, if it cannot be used."""
     kind = _bare(hint)
     if get_origin(kind) is not tuple:
@@ -113,7 +113,7 @@ def _read_value(reading: Reading, key: KeyPath, value: Any, hint: Any, said: Opt
     return None if None in items else tuple(items)
 
 
-def _read_one(reading: Reading, key: KeyPath, value: Any, kind: Any, said: Option) -> Any:
+def _read_one(reading: Reading, key: KeyPath, value: object, kind: Any, said: Option) -> Any:
     try:
         return _within(convert(reading.folder, value, kind), said)
     except ValueError as error:

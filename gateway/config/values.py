@@ -39,7 +39,7 @@ _MOST_SECRET_BYTES = 4096
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095  # of Linux (NAME_MAX, PATH_MAX)
 
 
-def convert(folder: Path, value: Any, kind: Any) -> Any:
+def convert(folder: Path, value: object, kind: Any) -> Any:
     """Read a value as that type; raise ValueError if it is not one."""
     return _READERS[kind](folder, value)
 
@@ -59,25 +59,25 @@ def read_secret(reading: Reading, key: KeyPath, table: Mapping[str, Any]) -> Sec
         return None
 
 
-def _boolean(folder: Path, value: Any) -> bool:
+def _boolean(folder: Path, value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"true or false is needed, not {value!r}")
     return value
 
 
-def _whole(folder: Path, value: Any) -> int:
+def _whole(folder: Path, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"a whole number is needed, not {value!r}")
     return value
 
 
-def _number(folder: Path, value: Any) -> float:
+def _number(folder: Path, value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError(f"a number is needed, not {value!r}")
     return value
 
 
-def _text(folder: Path, value: Any) -> str:
+def _text(folder: Path, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"a string is needed, not {value!r}: put it in quotes")
     if not value:
@@ -85,29 +85,30 @@ def _text(folder: Path, value: Any) -> str:
     return value
 
 
-def _words(folder: Path, value: Any) -> Words:
+def _words(folder: Path, value: object) -> Words:
     if not isinstance(value, str | list) or not value:
         raise ValueError(f"a text or a list of texts is needed, not {value!r}")
     return Words(tuple(_text(folder, each) for each in ([value] if isinstance(value, str) else value)))
 
 
-def _path(folder: Path, value: Any) -> Path:
+def _path(folder: Path, value: object) -> Path:
     """Return a path fit to be shown: without `..`, and with a link at its end unresolved."""
-    path = folder / _text(folder, value)
-    if "\0" in value:
+    text = _text(folder, value)
+    path = folder / text
+    if "\0" in text:
         raise ValueError(f"{value!r} contains a null character, so it is not a path")
     if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
         raise ValueError(f"the path is too long: at most {_LONGEST_NAME} bytes a name, {_LONGEST_PATH} in all")
     return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
-def _mapping(folder: Path, value: Any) -> dict[str, Any]:
+def _mapping(folder: Path, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a table is needed, not {value!r}")
     return value
 
 
-def _secret(folder: Path, value: Any) -> Secret:
+def _secret(folder: Path, value: object) -> Secret:
     if not isinstance(value, str):
         raise ValueError("a string is needed: put it in quotes")  # without showing what may be the secret
     if not value:
@@ -115,23 +116,26 @@ def _secret(folder: Path, value: Any) -> Secret:
     return Secret(value)
 
 
-def _contact(folder: Path, value: Any) -> ContactAddress:
-    if not _URI.fullmatch(_text(folder, value)):
+def _contact(folder: Path, value: object) -> ContactAddress:
+    text = _text(folder, value)
+    if not _URI.fullmatch(text):
         raise ValueError(f"{value!r} is not a URI: write it as 'mailto:...', 'xmpp:...' or 'https:...'")
-    return ContactAddress(value)
+    return ContactAddress(text)
 
 
-def _connect(folder: Path, value: Any) -> ConnectEndpoint:
-    parse_connect(_text(folder, value))
-    return ConnectEndpoint(value)
+def _connect(folder: Path, value: object) -> ConnectEndpoint:
+    text = _text(folder, value)
+    parse_connect(text)
+    return ConnectEndpoint(text)
 
 
-def _nameserver(folder: Path, value: Any) -> NameserverAddress:
-    parse_nameserver(_text(folder, value))
-    return NameserverAddress(value)
+def _nameserver(folder: Path, value: object) -> NameserverAddress:
+    text = _text(folder, value)
+    parse_nameserver(text)
+    return NameserverAddress(text)
 
 
-def _validating(folder: Path, value: Any) -> Validating:
+def _validating(folder: Path, value: object) -> Validating:
     if isinstance(value, bool):
         return Validating.YES if value else Validating.NO
     if value != Validating.AUTO:
@@ -139,7 +143,7 @@ def _validating(folder: Path, value: Any) -> Validating:
     return Validating.AUTO
 
 
-def _pin(folder: Path, value: Any) -> KeyPin:
+def _pin(folder: Path, value: object) -> KeyPin:
     kind, _, digest = _text(folder, value).partition(":")
     plain = digest.replace(":", "").lower()
     if kind != "sha256" or not _DIGEST(plain):
@@ -147,24 +151,26 @@ def _pin(folder: Path, value: Any) -> KeyPin:
     return KeyPin(plain)
 
 
-def _network(folder: Path, value: Any) -> NetworkAddress:
+def _network(folder: Path, value: object) -> NetworkAddress:
+    text = _text(folder, value)
     try:
-        ip_network(_text(folder, value))
+        ip_network(text)
     except ValueError as error:
         raise ValueError(f"{value!r} is not a network like 10.0.0.0/8 or fd00::/8: {error}") from error
-    return NetworkAddress(value)
+    return NetworkAddress(text)
 
 
-def _door(folder: Path, value: Any) -> ListenEndpoint:
+def _door(folder: Path, value: object) -> ListenEndpoint:
     """Return a server endpoint that Twisted can create; nothing listens on it yet."""
-    kind = _text(folder, value).partition(":")[0]
+    text = _text(folder, value)
+    kind = text.partition(":")[0]
     if kind in ("ssl", "tls"):
         raise ValueError(f"{value!r} includes TLS: write 'tcp:', because the gateway adds TLS itself")
     check_door(value)
-    return ListenEndpoint(value)
+    return ListenEndpoint(text)
 
 
-def check_door(value: Any) -> None:
+def check_door(value: object) -> None:
     """Raise ValueError if this is not a server endpoint that Twisted can create; nothing listens on it yet."""
     if not isinstance(value, str):
         raise ValueError(f"a server endpoint is needed, not {value!r}")
@@ -194,7 +200,7 @@ def _content(file: Path) -> str:
         raise ValueError(f"{file} is not UTF-8 text") from error
 
 
-_READERS: dict[Any, Callable[[Path, Any], Any]] = {
+_READERS: dict[Any, Callable[[Path, object], Any]] = {
     bool: _boolean,
     int: _whole,
     float: _number,

@@ -62,7 +62,7 @@ class Subprotocols:
             subprotocol.setHandlerParent(self._manager)
 
     @staticmethod
-    def mistakes(handlers: Any) -> Iterator[tuple[str, str]]:
+    def mistakes(handlers: object) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with each handler, as `xmpp-gateway check` reports it."""
         _let_wokkel_be_imported()
         if not isinstance(handlers, list) or not handlers:
@@ -97,7 +97,7 @@ class NamedHandler(NamedTuple):
     options: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
-    def read(cls, written: Any) -> NamedHandler | None:
+    def read(cls, written: object) -> NamedHandler | None:
         """Return the handler that is written so, None for one that has been made; raise ValueError."""
         if isinstance(written, str):
             return cls(written)
