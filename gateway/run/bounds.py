@@ -46,6 +46,7 @@ from gateway.im.limits import MOST_WAITING_BYTES_EACH, MOST_WAITING_EACH
 from gateway.im.privileged import MOST_CONTACT_BYTES, MOST_CONTACTS_SHOWN
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
+from gateway.net.connection.turn_shares import SECONDS_AT_ONCE, STANZAS_AT_ONCE
 from gateway.net.connection.unproved_reads import BYTES_AT_ONCE
 from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY
@@ -169,6 +170,9 @@ TABLE = (
     Row("answers to what one client has asked in one read", f"{ANSWERS_AT_ONCE:,} bytes, and the last", "client",
         "the rest is taken when these are written and the client has room; nothing more is read from it until then",
         "clients.answer_shares"),
+    Row("work for one read of a stream, in one turn", f"{SECONDS_AT_ONCE:g} s, and then {STANZAS_AT_ONCE} stanzas",
+        "connection", "the rest is taken in later turns; nothing more is read from it until then",
+        "net.connection.turn_shares"),
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it",
         "net.connection.writable"),

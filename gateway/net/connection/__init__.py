@@ -6,6 +6,7 @@ securing.py            how TLS starts on it, and what its failure means
 readable.py            whether it is read from: back-pressure
 unproved_reads.py      reads of streams that have proved nothing yet, in shares
 writable.py            what is written to it, and whether it takes more
+turn_shares.py         what one read has led to, a share in each turn
 gathering.py           stanzas written soon after each other, sent together
 stalling.py            an end to connections whose other side reads nothing
 user_timeout.py        connections whose other side disappeared           RFC 5482

@@ -27,6 +27,7 @@ from gateway.net.connection.life import TRANSITIONS, Life, Move, Timing
 from gateway.net.connection.readable import Readable
 from gateway.net.connection.securing import Securing
 from gateway.net.connection.stalling import StallWatch
+from gateway.net.connection.turn_shares import TurnShares, is_much
 from gateway.net.connection.unproved_reads import BYTES_AT_ONCE, UnprovedReads
 from gateway.net.connection.user_timeout import give_up_after
 from gateway.net.connection.writable import Writable
@@ -46,7 +47,7 @@ from gateway.stream.events import (
 from gateway.stream.facts import Facts, Role
 from gateway.stream.lives import after
 from gateway.stream.negotiation import Step
-from gateway.stream.sessions import NewSession, Session, ending_of
+from gateway.stream.sessions import Ending, NewSession, Session, ending_of
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
 from gateway.timing.timers import Timer
@@ -66,6 +67,7 @@ class Watcher(typing.Protocol):
 _NEGOTIATING = Life.NEGOTIATING
 _ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
 _TLS_OPEN = TLSState.OPEN
+_LITTLE = 4096  # bytes, which cannot be much
 
 
 class StreamProtocol(Protocol):
@@ -110,6 +112,7 @@ class StreamProtocol(Protocol):
         self._readable = Readable()
         self._stall = StallWatch(self, clock, timing.stall)
         self._writable = Writable(self._stall)
+        self._shares: TurnShares | None = None  # while the outputs of a large read are carried out
         self._answers: list[object] = []  # the one that is being taken, and those that came meanwhile
         self._out = Gathering(clock, self._writable.write)
         self._ended_because = ""
@@ -174,7 +177,12 @@ class StreamProtocol(Protocol):
         if data:
             self._read(data)
         layer.send_answers()
-        if layer.state is not _TLS_OPEN and layer.has_ended:
+        if layer.state is not _TLS_OPEN:
+            self._end_with(layer)
+
+    def _end_with(self, layer: TLSLayer) -> None:
+        """End TCP when TLS has ended, once everything that was read is carried out."""
+        if layer.has_ended and self._shares is None:
             self._out.send_now()
             layer.unregisterProducer()  # otherwise TCP would wait for it
             layer.loseConnection()
@@ -189,7 +197,13 @@ class StreamProtocol(Protocol):
         self.last_activity = self._clock.seconds()
         if self._is_resting:
             self._wake()
-        self._carry_out(self.stream.received(data))
+        outputs = self.stream.received(data)
+        if self._shares is not None:  # our side of the stream is closed, and reading goes on
+            self._shares.put(outputs)
+        elif len(data) > _LITTLE and is_much(outputs):
+            self._carry_out_in_shares(outputs)
+        else:
+            self._carry_out(outputs)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         reason = self._securing.true_reason(reason)
@@ -200,9 +214,15 @@ class StreamProtocol(Protocol):
             answered=self.life is Life.CLOSE_SENT and reason.check(ConnectionDone) is not None,
             reading=self._stall.reading,
         )
-        self._move(Move.LOSE)
         self._stop_writing()
         self._readable.close()
+        if self._shares is not None:  # what was read counts
+            self._shares.ending = ending
+        else:
+            self._lost(ending)
+
+    def _lost(self, ending: Ending) -> None:
+        self._move(Move.LOSE)
         self._stall.end()
         if self._watcher is not None:
             self._watcher.left(self)
@@ -249,7 +269,11 @@ class StreamProtocol(Protocol):
             return
         try:
             while answers and self.session is not None:
-                self._carry_out(self.stream.answer(answers[0]))
+                outputs = self.stream.answer(answers[0])
+                if is_much(outputs):
+                    self._carry_out_in_shares(outputs)
+                else:
+                    self._carry_out(outputs)
                 del answers[0]
         finally:
             answers.clear()
@@ -297,6 +321,8 @@ class StreamProtocol(Protocol):
             if session is None:
                 return  # the connection is lost, and so is the session
             self._handlers.get(type(output), _happened)(self, session, output)
+        if self._shares is not None:
+            return
         stream = self.stream
         if self.life is _NEGOTIATING and stream.is_established:
             self._established()
@@ -304,6 +330,30 @@ class StreamProtocol(Protocol):
             self._answer_and_end()
         if stream.state is _CLOSED:
             self._end()  # only after our own closing tag is written
+
+    def _carry_out_in_shares(self, outputs: Sequence[Output]) -> None:
+        """Carry out much, a share in each turn, and read nothing more before it is done."""
+        if self._shares is not None:
+            self._shares.put_first(outputs)
+            return
+        self._shares = TurnShares(self._clock, self._carry_out_one, self._carried_out, self.abort)
+        self._shares.put(outputs)
+        wait = self._shares.take()
+        if wait is not None:
+            self._wait_before_reading(wait)
+
+    def _carry_out_one(self, output: Output) -> None:
+        if self.session is not None:
+            self._handlers.get(type(output), _happened)(self, self.session, output)
+
+    def _carried_out(self, shares: TurnShares) -> None:
+        self._shares = None
+        if shares.ending is not None:
+            self._lost(shares.ending)
+            return
+        self._carry_out(())  # and go where the stream has gone
+        if shares.until_done is not None and self._layer is not None and self._layer.state is not _TLS_OPEN:
+            self._end_with(self._layer)
 
     def _stanzas_received(self, session: Session, received: StanzasReceived) -> None:
         wait = session.stanzas_received(received.stanzas)
