@@ -333,6 +333,7 @@ class ComponentRoute:
                 self.bounce(stanza, NOBODY_THERE)
             elif not self.outflow.enqueue(stanza):
                 self.bounce(stanza, _TOO_MUCH)
+        self.outflow.flush()
         self.outflow.drain()
 
     def caught_up(self) -> None:

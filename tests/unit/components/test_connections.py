@@ -158,6 +158,22 @@ def test_senders_to_a_slow_one_wait_and_others_do_not(crew: Crew) -> None:
     assert not wait.called
 
 
+def test_a_sender_to_two_slow_ones_waits_for_both(crew: Crew) -> None:
+    people = [crew.person_at(name) for name in "ab"]
+    rooms = [Deferred[None](), Deferred[None]()]
+    for name, room in zip("ab", rooms, strict=True):
+        crew.lines[name].full = room
+    large = MESSAGE.replace("Hi", 1100 * "x")
+    wait = crew.harness.send(*(large.format(who=who, id=1) for who in people))
+    assert wait is not None
+    for name, room in zip("ab", rooms, strict=True):
+        assert not wait.called
+        crew.lines[name].full = None
+        room.callback(None)
+        crew.harness.clock.advance(0)
+    assert wait.called
+
+
 def test_requests_to_the_lost_one_are_answered_and_those_to_others_are_not(crew: Crew) -> None:
     one, other = crew.person_at("a"), crew.person_at("b")
     crew.gets(ASKED.format(who=one, id=1), ASKED.format(who=other, id=2))

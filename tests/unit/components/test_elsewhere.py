@@ -18,8 +18,8 @@ from tests.unit.components.test_kept_component import KeptComponentHarness
 class NodeHarness(KeptComponentHarness):
     """A gateway that is node a; b and c are other nodes, at which the component may be."""
 
-    def __init__(self, level: str = "waiting") -> None:
-        super().__init__(level)
+    def __init__(self, level: str = "waiting", connections: int = 1) -> None:
+        super().__init__(level, connections=connections)
         self.nodes = World("a", "b", "c", clock=self.clock)
         self.counted = 0
 
@@ -198,3 +198,63 @@ def test_a_slow_component_elsewhere_stops_its_senders_here() -> None:
     assert harness.arrived("b") == [str(number) for number in range(36)]
     assert waits[0].called
     assert harness.heard() == []
+
+
+# -- at several nodes at once ------------------------------------------------------------------------------------------
+
+
+PEOPLE = [f"p{number}@far.test/1" for number in range(20)]
+
+
+def at_two(level: str) -> tuple[NodeHarness, dict[str, list[str]]]:
+    """The component is at b and at c; and whose stanzas go to which of the two."""
+    harness = NodeHarness(level, connections=2)
+    for node in "bc":
+        harness.at(node)
+    for number, who in enumerate(PEOPLE):
+        harness.messages(number, who=who)
+    people = {node: [PEOPLE[int(id_)] for id_ in harness.arrived(node)] for node in "bc"}
+    assert all(people.values())
+    for node in "bc":
+        harness.nodes.parties[node].arrived.clear()
+    return harness, people
+
+
+@pytest.mark.parametrize("level", ["no", "waiting", "all"])
+def test_what_a_dead_node_has_not_taken_goes_to_the_other_in_order(level: str) -> None:
+    harness, people = at_two(level)
+    harness.nodes.kill("b")
+    harness.messages(1, 2, 3, who=people["b"][0])
+    harness.messages(4, who=people["c"][0])
+    assert harness.arrived("c") == ["4"]
+    harness.nodes.advance(15)
+    assert harness.arrived("c") == ["4", "1", "2", "3"]
+    assert harness.heard() == []
+    harness.messages(5, who=people["b"][0])
+    assert harness.arrived("c")[-1] == "5"
+
+
+def test_what_is_kept_and_in_flight_to_a_node_that_is_left_is_written_again() -> None:
+    harness, people = at_two("all")
+    harness.nodes.parties["b"].room = Deferred()
+    old = next(session for session in harness.route.sessions if session.address == "node b")
+    harness.messages(1, 2, who=people["b"][0])
+    harness.route.move(old, harness.session("a"))
+    assert [*harness.arrived("a"), *harness.arrived("c")] == ["1", "2"]
+
+
+def test_one_that_attaches_here_takes_the_place_of_all() -> None:
+    harness, people = at_two("no")
+    harness.attached()
+    harness.heard()
+    for node, whose in people.items():
+        harness.messages(node, who=whose[0])  # type: ignore[arg-type]
+    assert harness.heard() == ["nurse gets b", "nurse gets c"]
+    assert [*harness.arrived("b"), *harness.arrived("c")] == []
+    harness.nodes.advance(0.5)
+    assert harness.nodes.parties["a"].node.crossing._lanes == {}
+
+
+def test_there_is_no_third_place(harness: NodeHarness) -> None:
+    harness.at("b")
+    assert not harness.route.attach_elsewhere(harness.session("c"))
