@@ -206,15 +206,17 @@ class Filters(Service):
             named.state = f"the service has not answered yet, and {file} cannot be read: {error}"
 
     def _attempted(self, notice: Notice) -> None:
-        """Note that the service of a block list is within reach again."""
+        """Note whether the service of block lists is within reach."""
         assert isinstance(notice, Attempt)
-        for each in self._block_lists.values():
-            if notice.remote != each.service:
-                continue
-            if notice.verdict.is_failure:
-                self._out_of_reach.add(each.service)
-            elif each.service in self._out_of_reach:
-                self._out_of_reach.discard(each.service)
+        of_service = [each for each in self._block_lists.values() if each.service == notice.remote]
+        if not of_service:
+            return
+        service = of_service[0].service
+        if notice.verdict.is_failure:
+            self._out_of_reach.add(service)
+        elif service in self._out_of_reach:
+            self._out_of_reach.discard(service)
+            for each in of_service:
                 each.reached_again()
 
     # -- acquaintances -----------------------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ def test_what_is_kept_and_in_flight_to_a_node_that_is_left_is_written_again() ->
     assert [*harness.arrived("a"), *harness.arrived("c")] == ["1", "2"]
 
 
-def test_one_that_attaches_here_takes_the_place_of_all() -> None:
+def test_one_that_attaches_here_takes_the_place_of_both() -> None:
     harness, people = at_two("no")
     harness.attached()
     harness.heard()
