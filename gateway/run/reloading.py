@@ -175,7 +175,7 @@ class Reload:
         routes: dict[Domain, Any],
         opened: list[Listening],
     ) -> list[Deferred[None]]:
-        """Return the ends of the handlers that are gone."""
+        """Return the ends of the handlers and the doors that are gone."""
         in_force, served, routes_out = self._shared.in_force, self._served, self._routing.routes
         ends: list[Deferred[None]] = []
         in_force.replace(new)
@@ -203,7 +203,7 @@ class Reload:
         self._routing.backoff.forget()  # attempts that failed may succeed now
         for route in routes_out:
             route.retry()
-        self._shut_old_doors(new)
+        ends += self._shut_old_doors(new)
         for new_door in opened:
             self._shared.endpoints.addService(new_door)
         return ends
@@ -231,11 +231,14 @@ class Reload:
                 self._served.components[name].send_greeting()
         self._served.router.flush()
 
-    def _shut_old_doors(self, new: Settings) -> None:
+    def _shut_old_doors(self, new: Settings) -> Iterator[Deferred[None]]:
+        """Yield the ends of the doors that are no longer wanted."""
         wanted = set(new.listen.opened())
         for service in self._shared.endpoints.doors():
             if (service.door, service.endpoint) not in wanted:
-                service.disownServiceParent()
+                shut = self._shared.endpoints.removeService(service)
+                if shut is not None:  # it is None before the gateway has started
+                    yield shut
 
     def _close_what_is_not_allowed(self) -> Iterator[int]:
         """Yield how many streams were closed for each open connection: one or none."""

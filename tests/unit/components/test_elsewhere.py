@@ -207,7 +207,7 @@ PEOPLE = [f"p{number}@far.test/1" for number in range(20)]
 
 
 def at_two(level: str) -> tuple[NodeHarness, dict[str, list[str]]]:
-    """The component is at b and at c; and whose stanzas go to which of the two."""
+    """Return a component at b and at c, and whose stanzas go to which of the two."""
     harness = NodeHarness(level, connections=2)
     for node in "bc":
         harness.at(node)

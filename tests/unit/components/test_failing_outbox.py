@@ -37,7 +37,7 @@ class TroubledOutbox(MemoryOutbox):
         return answer
 
     def give_up(self) -> None:
-        """Nothing was kept of what was put since it fails."""
+        """Refuse whatever was put since it fails."""
         putting, self.putting = self.putting, []
         for putter in putting:
             putter.not_kept(OutboxUnavailable(Condition.IO_ERROR))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.config import load
 from gateway.operations.control.door import CommandRefused
-from gateway.routing.interfaces import Declined, ILocalHandler
+from gateway.routing.interfaces import Declined, ILocalHandler, IService
 from gateway.run.reloading import differences
 from gateway.service import Gateway, build
 from gateway.stream.facts import Terms
@@ -236,3 +238,112 @@ def test_differences_are_told_in_words(gateway: Gateway) -> None:
         "listen.http tcp:5280 was opened",
         "listen.inside tcp:5279:interface=127.0.0.1 was closed",
     ]
+
+
+# -- doors -------------------------------------------------------------------------------------------------------------
+
+SERVER_DOOR = 'server = ["tcp:5269:interface=127.0.0.1"]'
+TWO_MORE = 'server = ["tcp:5269:interface=127.0.0.1", "tcp:5270:interface=127.0.0.1", "tcp:5271:interface=127.0.0.1"]'
+
+
+class Ports(MemoryReactorClock):
+    """A reactor that knows which ports are open; some cannot be opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: set[int] = set()
+        self.taken: set[int] = set()
+
+    def listenTCP(self, port: int, factory: Any, *args: Any, **how: Any) -> Any:
+        if port in self.taken:
+            raise CannotListenError("127.0.0.1", port, OSError(errno.EADDRINUSE, "Address already in use"))
+        listening: Any = super().listenTCP(port, factory, *args, **how)
+        self.open.add(port)
+        listening.stopListening = lambda: self.open.discard(port)
+        return listening
+
+
+@pytest.fixture
+def ports() -> Ports:
+    return Ports()
+
+
+@pytest.fixture
+def listening(folder: Folder, ports: Ports) -> Gateway:
+    """A gateway whose doors are open."""
+    gateway = build(load(folder.path / "gateway.toml"), ports)
+    gateway.shared.endpoints.startService()
+    assert ports.open == {5269, 5279, 5347}
+    return gateway
+
+
+def test_a_door_is_opened_and_shut_by_a_reload(listening: Gateway, folder: Folder, ports: Ports) -> None:
+    folder.write(CONFIGURATION.replace(SERVER_DOOR, TWO_MORE))
+    reload(listening)
+    assert ports.open == {5269, 5270, 5271, 5279, 5347}
+    assert all(door.is_open for door in listening.shared.endpoints.doors())
+    folder.write(CONFIGURATION.replace("5269", "5272"))
+    reload(listening)
+    assert ports.open == {5272, 5279, 5347}
+    assert listening.shared.endpoints.missing() == []
+
+
+def test_a_door_that_cannot_be_opened_leaves_no_other_open(listening: Gateway, folder: Folder, ports: Ports) -> None:
+    ports.taken.add(5271)
+    folder.write(CONFIGURATION.replace(SERVER_DOOR, TWO_MORE))
+    with pytest.raises(CommandRefused, match=r"nothing has changed: .*5271.*Address already in use"):
+        reload(listening)
+    assert ports.open == {5269, 5279, 5347}
+
+
+@implementer(IService)
+class Sleepy:
+    """A handler that cannot be started, or not for a second time."""
+
+    starts: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, name: str = "", times: int = 0) -> None:
+        self._name, self._times = name, times
+
+    def start(self, context: Any) -> None:
+        self.starts[self._name] = self.starts.get(self._name, 0) + 1
+        if self.starts[self._name] > self._times:
+            raise RuntimeError(f"{self._name} is asleep")
+
+    def stop(self) -> None:
+        pass
+
+    def handle(self, stanza: Stanza) -> Declined:
+        return Declined()
+
+
+def sleepy(domain: str, **options: Any) -> str:
+    written = "\n".join(f"{name} = {value!r}" for name, value in options.items())
+    return f'[domains."{domain}"]\nserve = "{__name__}.Sleepy"\n[domains."{domain}".options]\n{written}\n'
+
+
+def test_a_handler_that_cannot_be_started_leaves_no_new_door_open_and_the_old_handler_at_work(
+    folder: Folder, ports: Ports
+) -> None:
+    Sleepy.starts.clear()
+    folder.write(CONFIGURATION + sleepy("s.test", name="old", times=2))
+    gateway = build(load(folder.path / "gateway.toml"), ports)
+    gateway.shared.endpoints.startService()
+    told: list[str] = []
+    gateway.shared.board.subscribe(lambda notice: told.append(notice.sentence))
+    gateway.served.handlers[Domain("s.test")].start()
+    folder.write(CONFIGURATION.replace(SERVER_DOOR, TWO_MORE) + sleepy("s.test", name="new", times=0))
+    with pytest.raises(CommandRefused, match="new is asleep"):
+        reload(gateway)
+    assert ports.open == {5269, 5279, 5347}
+    assert Sleepy.starts == {"old": 2, "new": 1}
+    assert not [line for line in told if "could not be restarted" in line]
+    with pytest.raises(CommandRefused, match="new is asleep"):
+        reload(gateway)
+    assert [line for line in told if "old is asleep: the previous handler" in line]
+
+
+def test_which_domains_have_accounts_takes_a_restart(gateway: Gateway, folder: Folder) -> None:
+    folder.certify("im.test")
+    folder.write(f'{CONFIGURATION}[domains."im.test"]\nserve = "im"\ncertificate = "im.test.pem"\n')
+    assert reload(gateway)["needs_restart"] == ['which domains have accounts (serve = "im")']

@@ -55,7 +55,7 @@ class Running:
         self.dropped.append(f"{notice.rule}: {notice.stanza.from_}")
 
     def comes(self, sender: str, to: str = "juliet@im.test") -> list[str]:
-        """A message from outside has come; return which rule drops it."""
+        """Have a message come from outside; return which rule drops it."""
         self.dropped.clear()
         self.gateway.routing.router.route(stanza(f"<message from='{sender}' to='{to}'><body>Hi</body></message>"))
         self.gateway.routing.router.flush()
@@ -65,14 +65,14 @@ class Running:
         self.filters.startService()
 
     def attempt(self, verdict: Verdict) -> None:
-        """A stream to the service of the lists has been opened, or not."""
+        """Tell of a stream to the service of the lists."""
         log = StreamLog(
             self.gateway.shared.board.publish, self.reactor.seconds, 1, Direction.OUT, local="im.test", remote=SERVICE
         )
         log.end(verdict, "")
 
     def reload(self, text: str) -> Any:
-        """The outcome, once every stream has had its turn."""
+        """Return the outcome, once every stream has had its turn."""
         self.folder.complete(text)
         outcomes: list[Any] = []
         self.gateway.reload().addBoth(outcomes.append)
@@ -93,7 +93,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def saved(folder: Folder, content: bytes, name: str = "bad") -> Path:
-    """What an earlier process has saved of a block list."""
+    """Write what an earlier process has saved of a block list."""
     file = list_file(folder.path / "state", name)
     file.parent.mkdir(mode=0o700, exist_ok=True)
     file.write_bytes(content)
