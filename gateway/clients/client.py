@@ -140,7 +140,7 @@ class Client:
             return None
         if self._outgoing:
             outgoing, self._outgoing = self._outgoing, []
-            self._write(outgoing)
+            self._write(outgoing, self._connection)
         if self._acknowledgements is not None and self._acknowledgements.is_full:
             return self._wait_for_acknowledgement()
         return self._connection.room()
@@ -291,15 +291,14 @@ class Client:
         if sent_since:
             self._ask()
 
-    def _write(self, stanzas: Sequence[AddressedStanza]) -> None:
-        assert self._connection is not None
+    def _write(self, stanzas: Sequence[AddressedStanza], connection: Connection) -> None:
         data = b"".join([stanza.raw for stanza in stanzas])
         if self.log is not None:
             self.log.passed(stanzas, len(data), came_in=False)
         if self._acknowledgements is not None:
             self._acknowledgements.add(stanzas, len(data))
             data += self._question()
-        self._connection.write(data)
+        connection.write(data)
 
     def _ask(self) -> None:
         if self._connection is not None and self._connection.stream.is_open and (question := self._question()):

@@ -62,7 +62,8 @@ class Admission:
     def drop(self, stanzas: Sequence[Stanza], facts: ServerFacts) -> None:
         """Drop a batch that came in on one of our one-way streams."""
         error = refusal(Fault.ONE_WAY, StreamKind.SERVER, "stanzas are not accepted on this stream")
-        assert isinstance(error, StanzaError | StanzaDropped)
+        if not isinstance(error, StanzaError | StanzaDropped):
+            raise error
         for stanza in stanzas:
             self._router.refuse(stanza, error, Address.make("", facts.our_domain, ""))
 

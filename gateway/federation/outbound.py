@@ -127,15 +127,13 @@ class OutboundSession(ServerSession):
             self._fail_waiting(self.narrator.last_error)
 
     def _fail_waiting(self, reason: str) -> None:
-        record = self.log.record
-        assert record is not None
         waiting, self._waiting = self._waiting, {}
         for pair, waits in waiting.items():
             for wait in waits:
                 if self._refused_as is KEY_INVALID and pair == self.pair:
                     wait.errback(DeliveryFailed(reason, KEY_INVALID, of_the_pair=True))
                 else:
-                    wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
+                    wait.errback(failure_of(self.log.verdict, reason, self.narrator.their_error))
 
     def _proof_failed(self, _: ProofFailed) -> None:
         """Try dialback next; a server that does not offer it may not answer, but has said why the proof failed."""

@@ -41,9 +41,11 @@ class Withheld:
             if number is None:
                 not_kept(OutboxFull(Bound.SENDER))
 
-        def failed(failure: Failure) -> None:
-            assert isinstance(failure.value, OutboxError)
+        def failed(failure: Failure) -> Failure | None:
+            if not isinstance(failure.value, OutboxError):
+                return failure
             not_kept(failure.value)
+            return None
 
         def not_kept(why: OutboxError) -> None:
             self.count -= 1

@@ -60,11 +60,10 @@ def about_tls(seen: SeenDomain) -> Iterator[Finding]:
         findings = list(_tls_of(each))
         yield from findings
         if each.secured is not None and not any(found.is_wrong for found in findings):
-            fine.append(each)
+            fine.append((each.place, each.secured))
     if fine and len(fine) == len(seen.connected):
-        for each in fine:
-            assert each.secured is not None
-            yield at(FindingId.TLS_GOOD, each.place, f"{each.secured.version} with {each.secured.cipher}")
+        for place, secured in fine:
+            yield at(FindingId.TLS_GOOD, place, f"{secured.version} with {secured.cipher}")
 
 
 def _tls_of(each: SeenEndpoint) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ without an item (RFC 6121 §3.1.3). An item is made when the account does someth
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.im.subscriptions import UNSUBSCRIBED, SubscriptionRow, SubscriptionState, received, sent
@@ -59,19 +58,23 @@ def after_receiving(type_: str, contact: str, request: bytes, before: Relation) 
 
 def after_setting(contact: str, name: str, groups: frozenset[str], before: Relation) -> Relation:
     """Return the relation after a client has written the item: it sets name and groups, the rest is ours (§2.3)."""
-    item = before.item or RosterItem(contact=contact)
-    return replace(before, item=replace(item, name=name, groups=groups))
+    return replace(before, item=_written(contact, name, groups, before))
 
 
-def after_subscribing(set_to: Callable[[Relation], Relation], subscription: Subscription, before: Relation) -> Relation:
+def after_subscribing(
+    contact: str, name: str, groups: frozenset[str], subscription: Subscription, before: Relation
+) -> Relation:
     """Return the relation after the component of the contact's domain has written the item, with its subscription.
 
     The contact has agreed to it, because the component speaks for it; for the account, the operator has.
     """
-    after = set_to(before)
-    assert after.item is not None
-    item = replace(after.item, subscription=subscription, ask=after.item.ask and subscription in ("none", "from"))
-    return Relation(item=item, request=after.request if subscription in ("none", "to") else None)
+    item = _written(contact, name, groups, before)
+    item = replace(item, subscription=subscription, ask=item.ask and subscription in ("none", "from"))
+    return Relation(item=item, request=before.request if subscription in ("none", "to") else None)
+
+
+def _written(contact: str, name: str, groups: frozenset[str], before: Relation) -> RosterItem:
+    return replace(before.item or RosterItem(contact=contact), name=name, groups=groups)
 
 
 def after_removal(before: Relation) -> Relation:

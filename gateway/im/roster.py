@@ -64,26 +64,26 @@ class RosterService:
         """Return the roster, or the changes since the version that the client remembers (§2.1.3, §2.6)."""
         resource, account = request.resource, request.account
         if resource is None:
-            return await self._whole(account)
+            return await self._whole(account, with_version=True)
         resource.interests.add(Interest.ROSTER)
         known = request.payload.get("ver")
         changes = await self._store.roster_changes(account.address.bare, known) if known else None
         if changes is None:
-            assert account.roster is not None
-            version = account.roster.version if known is not None else None
-            return roster_elements.result(account.roster.items.values(), version)
+            return await self._whole(account, with_version=known is not None)
         pushes = [self._push(resource, query) for query in roster_elements.pushes_since(changes)]
         request.answer(None)  # before the pushes, which "follow" it (§2.6.3)
         for push in pushes:
             resource.send(push)
         return ANSWERED
 
-    async def _whole(self, account: Account) -> Element:
-        """Return the roster for a component, which does not ask for versions."""
+    async def _whole(self, account: Account, *, with_version: bool) -> Element:
+        """Return the whole roster, from the store while no client is bound."""
         if account.roster is not None:
-            return roster_elements.result(account.roster.items.values(), account.roster.version)
-        stored = await self._store.roster(account.address.bare)
-        return roster_elements.result(stored.items, stored.version)
+            items, version = tuple(account.roster.items.values()), account.roster.version
+        else:
+            stored = await self._store.roster(account.address.bare)
+            items, version = tuple(stored.items), stored.version
+        return roster_elements.result(items, version if with_version else None)
 
     async def set(self, request: Request) -> None:
         """Add, change or remove one contact (§2.3, §2.4, §2.5)."""
@@ -96,7 +96,7 @@ class RosterService:
         set_to: Callable[[Relation], Relation] = partial(after_setting, contact, change.name, change.groups)
         is_theirs = request.resource is None and _is_of(change.contact.domain, request.sender.domain)
         if is_theirs and change.subscription is not None:
-            set_to = partial(after_subscribing, set_to, Subscription(change.subscription))
+            set_to = partial(after_subscribing, contact, change.name, change.groups, Subscription(change.subscription))
         update = await self._store.update_relation(account.address.bare, contact, set_to)
         before, after = state_of(update.before), state_of(update.after)
         if before.has_from and not after.has_from:

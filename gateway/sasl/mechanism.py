@@ -68,27 +68,26 @@ class ServerMechanism(ABC):
         if self._conversation is not None:
             raise Misuse("a mechanism serves one exchange")
         self._conversation = self.converse(initial)
-        return self._advance(None)
+        return self._advance(self._conversation, None)
 
     def respond(self, payload: bytes) -> ServerStep:
         """Continue with the client's response to the last challenge."""
-        if self._awaited is not Challenge:
+        if self._conversation is None or self._awaited is not Challenge:
             self._end()
             raise SaslFailure(SaslCondition.MALFORMED_REQUEST, "no response was asked for")
-        return self._advance(payload)
+        return self._advance(self._conversation, payload)
 
     def supply(self, keys: ScramKeys | None) -> ServerStep:
         """Continue with the keys that were requested; None if there is no such account."""
-        if self._awaited is not NeedCredentials:
+        if self._conversation is None or self._awaited is not NeedCredentials:
             raise Misuse("no credentials were asked for")
-        return self._advance(keys)
+        return self._advance(self._conversation, keys)
 
-    def _advance(self, answer: bytes | ScramKeys | None) -> ServerStep:
-        assert self._conversation is not None
+    def _advance(self, conversation: ServerConversation, answer: bytes | ScramKeys | None) -> ServerStep:
         self._awaited = None
         step: ServerStep
         try:
-            step = self._conversation.send(answer)
+            step = conversation.send(answer)
         except StopIteration as end:
             step = end.value
         self._awaited = type(step)

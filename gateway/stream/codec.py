@@ -151,7 +151,7 @@ class Codec:
         self._fault = fault
         self._drop_from_fault()
         try:
-            if self._skipping is not None and not self._has_skipped(len(self._buffer)):
+            if self._skipping is not None and not self._has_skipped(self._skipping, len(self._buffer)):
                 self._buffer = b""
                 return
             self._renew_judge()
@@ -249,7 +249,7 @@ class Codec:
         """
         passed = self._checker.passed - self._offset
         if self._skipping is not None:
-            if not self._has_skipped(passed):
+            if not self._has_skipped(self._skipping, passed):
                 return False
             passed = self._checker.passed - self._offset
         if self._under_way is None:
@@ -391,17 +391,16 @@ class Codec:
             return
         items.append(flawed)
         self._under_way = None
-        self._skipping = Skipping(self.budget)
+        self._skipping = skipping = Skipping(self.budget)
         try:
-            self._has_skipped(passed)
+            self._has_skipped(skipping, passed)
         except StreamError as endless:
             self._fault = endless
 
-    def _has_skipped(self, passed: int) -> bool:
+    def _has_skipped(self, skipping: Skipping, passed: int) -> bool:
         """Return whether the end of the skipped element has come."""
-        assert self._skipping is not None
-        end = self._skipping.end(self._buffer, passed)
-        behind = self._skipping.forget() if end == INCOMPLETE else end
+        end = skipping.end(self._buffer, passed)
+        behind = skipping.forget() if end == INCOMPLETE else end
         self._buffer = bytes(self._buffer[behind:])
         self._offset += behind
         if end != INCOMPLETE:

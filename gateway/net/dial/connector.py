@@ -311,10 +311,9 @@ def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) ->
 
 def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled[StreamProtocol]) -> TryEnding:
     """Return how an attempt ended that had a connection."""
-    record, narrator, facts = session.log.record, session.narrator, session.facts
-    assert record is not None
+    narrator, facts = session.narrator, session.facts
     return TryEnding(
-        verdict=record.verdict,
+        verdict=session.log.verdict,
         their_error=narrator.their_error,
         by_them=narrator.was_left,
         shown=_shown(this, facts),

@@ -74,6 +74,11 @@ class StreamLog:
         return self.record is None
 
     @property
+    def verdict(self) -> Verdict:
+        """Return the verdict, `under-way` until there is one."""
+        return Verdict.UNDER_WAY if self.record is None else self.record.verdict
+
+    @property
     def last(self) -> StepRecord | None:
         """Return the last step so far."""
         return self._steps[-1] if self._steps else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -76,7 +77,7 @@ class Kept(Service):
         )
         if self._keeper.outbox.condition.is_ready:
             self._is_known = True
-            self._find_pairs()
+            self._find_pairs(self._keeper.outbox)
         else:
             self._keeper.begin_opening()
             self._patience.start(OPENING_SECONDS, self._go_without)
@@ -140,7 +141,7 @@ class Kept(Service):
             )
         )
         if condition.is_ready and self._keeper.outbox is not None:  # the outbox may hold more than we know of
-            self._find_pairs()
+            self._find_pairs(self._keeper.outbox)
             for component in self._served.placed.values():
                 component.look()
 
@@ -162,7 +163,7 @@ class Kept(Service):
             text = f"the outbox can now be read: {stanzas} of an earlier run may arrive after newer ones"
             self._shared.board.publish(Remark(text=text, weight=Level.WARN))
         self._keeper.end_opening(self._tell_routes)
-        self._find_pairs()
+        self._find_pairs(outbox)
 
     def _go_without(self) -> None:
         """Leave everything in memory, because the outbox could not be opened for too long."""
@@ -179,12 +180,10 @@ class Kept(Service):
 
     # -- stanzas kept by an earlier process --------------------------------------------------------------------------
 
-    def _find_pairs(self) -> None:
-        outbox = self._keeper.outbox
-        assert outbox is not None
-        outbox.pairs().addCallbacks(self._found_pairs, ignore_failure)
+    def _find_pairs(self, outbox: IOutbox) -> None:
+        outbox.pairs().addCallbacks(partial(self._found_pairs, outbox), ignore_failure)
 
-    def _found_pairs(self, pairs: Sequence[PairState]) -> None:
+    def _found_pairs(self, outbox: IOutbox, pairs: Sequence[PairState]) -> None:
         """Wake the pairs, the oldest first; those that already have a route are being tried."""
         aside, known = self._routing.routes.aside, self._routing.routes.by_pair
         aside.update(
@@ -193,8 +192,6 @@ class Kept(Service):
         for pair in (each.pair for each in pairs):
             if (component := self._served.placed_route(pair.target)) is not None:
                 component.know(pair)
-        outbox = self._keeper.outbox
-        assert outbox is not None
         outbox.held().addCallbacks(self._found_held, ignore_failure).addCallback(lambda _: self._wake())
 
     def _leads_out(self, target: Domain) -> bool:
