@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -41,7 +41,13 @@ ATTEMPT_SECONDS = 10.0
 
 Unsafe = Callable[[], "Deferred[None] | None"]
 """Returns None if everything received is kept, else a Deferred that fires when everything received so far is."""
-TakeBack = Callable[[Sequence[AddressedStanza]], None]
+
+
+class TakeBack(Protocol):
+    """Takes the stanzas that a broken stream has not delivered, as far as is known."""
+
+    def __call__(self, stanzas: Sequence[AddressedStanza], *, is_back: bool = True) -> None:
+        """`is_back`: the other side has come back since, so that it is not simply away."""
 
 
 class BrokenStream:
@@ -98,16 +104,17 @@ class BrokenStream:
         """The id and count with which the other side is asked to resume."""
         return Resumable(id=self.id, h=self.acknowledgements.h)
 
-    def settle(self, h: int | None) -> None:
-        """Note that the other side has handled everything up to `h`, or does not know; return
-        the rest to its routes.
+    def settle(self, h: int | None, *, is_back: bool = True) -> None:
+        """Note that the other side has handled everything up to `h`, or does not know, or is not back.
+
+        Return the rest to its routes.
         """
         if h is not None:
             with suppress(StreamError):  # an impossible h counts as none
                 self.acknowledgements.acknowledge(h)
         returned = by_pair(self.acknowledgements.take_back())
         for pair, take_back in self._routes.items():
-            take_back(returned.get(pair, ()))
+            take_back(returned.get(pair, ()), is_back=is_back)
 
     def wait(self) -> Deferred[None]:
         """Return a Deferred that fires when the outcome is known; it fails with DeliveryFailed when it is cancelled."""
@@ -154,7 +161,7 @@ class BrokenStreams:
         for pair in broken.pairs:
             self._by_pair[pair] = broken
         self._by_id[broken.id] = broken
-        self._timers[broken] = self._clock.callLater(RESUME_SECONDS, self.give_up, broken)
+        self._timers[broken] = self._clock.callLater(RESUME_SECONDS, self.give_up, broken, is_back=False)
         if self._is_stopped:
             self.give_up(broken)
         elif broken.is_urgent:
@@ -193,14 +200,14 @@ class BrokenStreams:
             if not broken.is_ours and broken.pair == pair:
                 self.give_up(broken)
 
-    def give_up(self, broken: BrokenStream) -> None:
-        """Return everything in doubt to its routes, because time is up."""
+    def give_up(self, broken: BrokenStream, *, is_back: bool = True) -> None:
+        """Return everything in doubt to its routes, because it will not be resumed."""
         attempt = self._attempts.pop(broken, None)
         if not broken.is_over:
             broken.is_over = True
             if attempt is not None:
                 attempt.cancel()
-            broken.settle(None)
+            broken.settle(None, is_back=is_back)
             self._end(broken)
 
     def stop(self) -> None:
@@ -214,6 +221,7 @@ class BrokenStreams:
             self._attempts[broken] = Deferred.fromCoroutine(self._try(broken))
 
     async def _try(self, broken: BrokenStream) -> None:
+        is_back = False
         with suppress(CancelledError):
             for pause in broken.pauses:
                 await self._pause(broken, pause)
@@ -221,11 +229,12 @@ class BrokenStreams:
                     await unsafe
                 with suppress(DeliveryFailed, TimeoutError):
                     await self._reopen(broken).addTimeout(ATTEMPT_SECONDS, self._clock)
+                    is_back = True
                     break
                 if broken.is_over:
                     break
         if not broken.is_over:
-            broken.settle(None)  # if it could not be resumed
+            broken.settle(None, is_back=is_back)  # if it could not be resumed
             self._end(broken)
 
     def _pause(self, broken: BrokenStream, seconds: float) -> Deferred[None]:

@@ -86,7 +86,8 @@ class ManagedStream:
         self.acknowledgements = acknowledgements
         acknowledgements.forget_question()  # of an earlier connection
         self.id: str | None = None  # by which the stream can be resumed
-        self.careful_for = 0  # send this many stanzas one by one, each when the one before was acknowledged
+        self.careful_for = 0  # the number of stanzas that are sent a few at a time
+        self._at_a_time = self._most_at_a_time = 1
         self._acknowledged_before = acknowledged_before
         self._in_vain = in_vain
         self.has_given_up = False  # the other side did not answer
@@ -104,11 +105,21 @@ class ManagedStream:
     @property
     def has_room(self) -> bool:
         """Return whether more may be sent before something is acknowledged."""
-        return not (self.careful_for and self.acknowledgements) and not self.acknowledgements.is_full
+        is_careful = self.careful_for and len(self.acknowledgements) >= self._at_a_time
+        return not is_careful and not self.acknowledgements.is_full
 
     def room(self) -> Deferred[None]:
         """Return a Deferred that fires when there is room again."""
         return self._waiting.wait()
+
+    def be_careful(self, count: int) -> None:
+        """Send the next `count` stanzas a few at a time, to find the one that makes the other side fail.
+
+        The first goes alone, then twice as many after each acknowledgement, up to an eighth of them. So the next break
+        leaves an eighth.
+        """
+        self.careful_for = count
+        self._at_a_time, self._most_at_a_time = 1, -(-count // 8)
 
     @property
     def was_resumed(self) -> bool:
@@ -156,6 +167,7 @@ class ManagedStream:
         """
         new = self.latest = self.acknowledgements.acknowledge(h)
         self.careful_for = max(0, self.careful_for - len(new))
+        self._at_a_time = min(2 * self._at_a_time, self._most_at_a_time)
         if self._asked_at is not None:
             self.acknowledged_after = self._clock.seconds() - self._asked_at
             self._asked_at = None

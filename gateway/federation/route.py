@@ -108,7 +108,7 @@ class RemoteRoute:
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
         self._timers = Timers(clock)
-        self._careful_for = 0  # returned stanzas, which the next managed stream sends one by one
+        self._careful_for = 0  # returned stanzas, which the next managed stream sends a few at a time
         self._suspect: AddressedStanza | None = None  # the stanza that came back alone
         self._unanswered = UnansweredRequests(
             pair, router, clock, seconds=lambda: self.terms.answer_seconds, over=self._leave_when_at_rest
@@ -544,6 +544,7 @@ class RemoteRoute:
         self._unanswered.stream_opened(resumed=session.was_resumed)
         if self._careful_for and session.is_managed:
             session.be_careful(self._careful_for)
+            self.outflow.singly = self._careful_for
         self._careful_for = 0
         session.carry(self.pair, StreamUser(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
@@ -643,20 +644,22 @@ class RemoteRoute:
         self.outflow.put_first(rest.left)
         return rest.first
 
-    def _take_back(self, stanzas: Sequence[AddressedStanza]) -> None:
-        """Take the stanzas that a broken stream turned out to have lost."""
+    def _take_back(self, stanzas: Sequence[AddressedStanza], *, is_back: bool = True) -> None:
+        """As `TakeBack`."""
         first = self._backlog.returned(stanzas) if self._backlog is not None else stanzas
         if stanzas:
-            self._send_again(stanzas, first)
+            self._send_again(stanzas, first, is_back=is_back)
 
-    def _send_again(self, stanzas: Sequence[AddressedStanza], first: Sequence[AddressedStanza]) -> None:
+    def _send_again(
+        self, stanzas: Sequence[AddressedStanza], first: Sequence[AddressedStanza], *, is_back: bool = True
+    ) -> None:
         """Send again what a broken stream did not acknowledge: `first`, and then what is kept, or follows that."""
         requests = [stanza for stanza in stanzas if stanza.is_request]
         for request in requests:  # it will be registered again
             self._router.requests.answered(self.pair, _mirrored(request))
         self._unanswered.sent_again()
         following = [number for number, stanza in enumerate(stanzas, 1) if not self._is_to_be_kept(stanza)]
-        was_alone = len(stanzas) == len(first) == 1
+        was_alone = is_back and len(stanzas) == len(first) == 1
         first = self._without_blamed(first, was_alone=was_alone)
         last = max(len(first), *following[-1:], 0)
         if not last or (was_alone and not first):

@@ -24,7 +24,7 @@ from gateway.features.stream_management import (
     acknowledgement,
 )
 from gateway.federation.admission import Admission
-from gateway.federation.broken_streams import BrokenStream
+from gateway.federation.broken_streams import BrokenStream, TakeBack
 from gateway.federation.key_questions import KeyQuestions
 from gateway.federation.life import TRANSITIONS, Life, Move
 from gateway.federation.managed_stream import ManagedStream
@@ -79,7 +79,7 @@ class StreamUser:
     """A route that sends on a stream: it learns how the stream ended, and gets back what must be sent again."""
 
     ended: Callable[[StreamEnd], None]
-    take_back: Callable[[Sequence[AddressedStanza]], None]
+    take_back: TakeBack
 
 
 class ServerSession:
@@ -151,9 +151,9 @@ class ServerSession:
         return self._managed is not None and self._managed.was_resumed
 
     def be_careful(self, count: int) -> None:
-        """Send the next `count` stanzas one by one, to find out which of them makes the other side fail."""
+        """As `ManagedStream.be_careful`."""
         if self._managed is not None:
-            self._managed.careful_for = count
+            self._managed.be_careful(count)
 
     @property
     def largest(self) -> int | None:

@@ -158,6 +158,7 @@ class Outflow:
         self.is_diverted = False  # `flows` stays False, because something outside this outflow goes first
         self.waiting_bytes = 0
         self.refused = 0  # by `enqueue`, since it was last empty
+        self.singly = 0  # the number of stanzas, first of those that wait, before each of which the channel is asked
         self.overdue: Callable[[], None] | None = None
         self._written = 0  # of what has waited
         self._overdue_at = 0  # when that many have been written, nothing waits that waited at the last look
@@ -256,7 +257,7 @@ class Outflow:
         self._queue.clear()
         self._written += len(waiting)
         self._space.give_back(len(waiting), self.waiting_bytes, self._owner)
-        self.waiting_bytes = self.refused = 0
+        self.waiting_bytes = self.refused = self.singly = 0
         self._release_all()
         return waiting
 
@@ -298,7 +299,11 @@ class Outflow:
     def _next_chunk(self) -> list[AddressedStanza]:
         chunk: list[AddressedStanza] = []
         size = 0
-        while self._queue and (not chunk or size + len(self._queue[0].raw) <= _CHUNK_BYTES):
+        most = _CHUNK_BYTES
+        if self.singly:
+            self.singly -= 1
+            most = 0
+        while self._queue and (not chunk or size + len(self._queue[0].raw) <= most):
             chunk.append(self._queue.popleft())
             size += len(chunk[-1].raw)
         self.waiting_bytes -= size

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import Deferred
 
+from gateway.federation.managed_stream import ManagedStream
 from gateway.federation.stream_end import Headway, StreamEnd
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
@@ -67,11 +68,11 @@ class Session(PlainSession):
     def be_careful(self, count: int) -> None:
         self.careful.append(count)
 
-    def breaks(self, world: Routes, *returned: int) -> None:
+    def breaks(self, world: Routes, *returned: int, headway: Headway = Headway.IN_VAIN) -> None:
         """The stream ends, and none of these, which were sent, was acknowledged."""
         stanzas = [world.sent[number] for number in returned]
         assert self.user is not None
-        self.user.ended(StreamEnd(reason="it broke", headway=Headway.IN_VAIN, unacknowledged={PAIR: stanzas}))
+        self.user.ended(StreamEnd(reason="it broke", headway=headway, unacknowledged={PAIR: stanzas}))
 
 
 class Managed(Routes):
@@ -79,7 +80,7 @@ class Managed(Routes):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sent: dict[int, Stanza] = {}
+        self.sent: dict[int, AddressedStanza] = {}
 
     def opened(self) -> Session:  # type: ignore[override]
         session = Session(self.log)
@@ -99,7 +100,7 @@ def world_of_routes() -> Managed:
     routes = Managed()
     deliver = routes.router._deliver
 
-    def delivering(stanza: Stanza) -> None:
+    def delivering(stanza: AddressedStanza) -> None:
         if stanza.type != "error":
             routes.sent[int(stanza.id or 0)] = stanza
         deliver(stanza)
@@ -142,6 +143,80 @@ def test_f_b_3_what_came_back_alone_twice_is_bounced_and_the_others_go_on(world_
     assert world.log == ["we get error 1 not-acceptable", "open"]
     world.opened()
     assert world.log[-1] == "write 2"
+
+
+class Acknowledging(Session):
+    """A stream to a server that acknowledges what it survives."""
+
+    def __init__(self, world: Managed) -> None:
+        super().__init__(world.log)
+        self.written: list[AddressedStanza] = []
+        self.h = 0
+        self._managed = ManagedStream(Acknowledgements(), world.clock, 30, lambda: None)
+
+    def be_careful(self, count: int) -> None:
+        self._managed.be_careful(count)
+
+    @property
+    def has_room(self) -> bool:
+        return self._managed.has_room
+
+    def room(self) -> Deferred[None] | None:
+        return None if self.has_room else self._managed.room()
+
+    def send(self, batch: Sequence[AddressedStanza], data: bytes) -> None:
+        self.written += batch
+        self._managed.sending(batch, data)
+
+    def acknowledges(self) -> None:
+        """It acknowledges everything."""
+        self.h += len(self.written)
+        self.written.clear()
+        self._managed.acknowledged(self.h)
+
+
+@pytest.mark.parametrize(("count", "poison", "breaks"), [(1, 1, 2), (3, 2, 3), (8, 8, 3), (40, 1, 3), (40, 38, 4)])
+def test_f_b_3_a_stanza_is_found_among_those_that_were_written_together(
+    world_of_routes: Managed, count: int, poison: int, breaks: int
+) -> None:
+    world = world_of_routes
+    world.say(0)
+    arrived: list[int] = []
+    for life in range(breaks):
+        session = Acknowledging(world)
+        world.openings[-1].callback(session)
+        if not life:
+            session.acknowledges()
+            world.say(*range(1, count + 1))
+        while poison not in (there := [int(each.id or 0) for each in session.written]):
+            arrived += there
+            session.acknowledges()
+        tries = world.tries()
+        session.breaks(world, *there, headway=Headway.LED_ON if session.h else Headway.IN_VAIN)
+        for _ in range(29):  # beyond that, all would be answered because no stream could be opened
+            if world.tries() == tries:
+                world.clock.advance(1)
+    assert f"we get error {poison} not-acceptable" in world.log
+    session = Acknowledging(world)
+    if len(arrived) < count - 1:
+        world.openings[-1].callback(session)
+    while session.written:
+        arrived += [int(each.id or 0) for each in session.written]
+        session.acknowledges()
+    assert arrived == [each for each in range(1, count + 1) if each != poison]
+
+
+def test_f_b_3_a_stanza_is_not_bounced_because_its_server_was_away_for_long(world_of_routes: Managed) -> None:
+    world = world_of_routes
+    world.say(1)
+    for is_back in (True, False):
+        session = world.opened()
+        assert session.user is not None
+        stanza = world.sent[1]
+        session.user.ended(StreamEnd(reason="it broke", unacknowledged={PAIR: [stanza]}, resuming=True))
+        session.user.take_back([stanza], is_back=is_back)
+    world.opened()
+    assert world.log == ["open", *["write 1", "open"] * 2, "write 1"]
 
 
 def test_f_b_3_a_careful_stream_takes_one_stanza_for_each_acknowledgement() -> None:

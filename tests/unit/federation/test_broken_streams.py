@@ -56,7 +56,8 @@ class ResumableHarness:
         self.streams.expect(broken)
         self.clock.advance(0)
 
-    def take_back(self, stanzas: Sequence[Stanza]) -> None:
+    def take_back(self, stanzas: Sequence[Stanza], *, is_back: bool = True) -> None:
+        self.is_back = is_back
         if stanzas:
             self.log.append("back " + " ".join(str(each.id) for each in stanzas))
 
@@ -96,6 +97,18 @@ def test_when_it_cannot_be_resumed_everything_is_sent_again(harness: ResumableHa
     assert harness.log == ["reopen at 0", "back 1 2", "on"]
 
 
+def test_what_is_given_back_says_whether_the_other_side_has_come_back(harness: ResumableHarness) -> None:
+    for is_forgotten in (False, True):
+        harness.breaks(harness.broken(message(1)))
+        harness.wait()
+        if is_forgotten:
+            harness.attempts[-1].callback(None)
+        else:
+            harness.clock.advance(RESUME_SECONDS)
+        assert harness.log[-2:] == ["back 1", "on"]
+        assert harness.is_back is is_forgotten
+
+
 def test_an_h_that_cannot_be_is_none(harness: ResumableHarness) -> None:
     harness.broken(message(1), message(2)).settle(3)
     assert harness.log == ["back 1 2"]
@@ -109,6 +122,7 @@ def test_it_is_tried_several_times_with_pauses(harness: ResumableHarness) -> Non
     assert harness.log == [f"reopen at {sum(PAUSES[: tries + 1]):g}" for tries in range(len(PAUSES))]
     harness.fail()
     assert harness.log[-1] == "back 1"
+    assert not harness.is_back
     assert (len(harness.streams), harness.clock.getDelayedCalls()) == (0, [])
 
 

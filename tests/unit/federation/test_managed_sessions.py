@@ -118,7 +118,7 @@ class ManagedHarness:
     def uses(self, session: ServerSession) -> None:
         session.carry(FORTH, StreamUser(ended=self.ended, take_back=self.take_back))
 
-    def take_back(self, stanzas: Sequence[Stanza]) -> None:
+    def take_back(self, stanzas: Sequence[Stanza], *, is_back: bool = True) -> None:
         if stanzas:
             self.heard.append(f"back {ids(stanzas)}")
 
