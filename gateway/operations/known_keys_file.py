@@ -60,8 +60,9 @@ class KnownKeysFile(Service):
                 where = f"the file is now {aside}"
             except OSError as problem:
                 where = f"{self._file} cannot be renamed either ({problem.strerror})"
+            why = (error.strerror or str(error)) if isinstance(error, OSError) else f"{self._file} is damaged"
             text = (
-                f"cannot read the known keys of other domains ({error}): {where}. The gateway starts without them, so a"
+                f"cannot read the known keys of other domains ({why}): {where}. The gateway starts without them, so a"
                 " key that has changed since is not noticed"
             )
             self._publish(Remark(text=text, weight=Level.WARN))
