@@ -300,6 +300,11 @@ class RemoteRoute:
         """As `BacklogOwner.stamps_as`: to a server behind us we speak for others, but may not use their names."""
         return self.pair.target if self._router.is_own(self.pair.target) else self.pair.sender
 
+    @property
+    def largest(self) -> int | None:
+        """As `BacklogOwner.largest`."""
+        return self._session.largest if self._session is not None else None
+
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """As `BacklogOwner.bounce`."""
         self._router.bounce(stanza, error)

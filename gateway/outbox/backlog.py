@@ -783,9 +783,12 @@ class KeptBacklog:
         self._prove()
 
     def _stamp(self, stanza: Waiting) -> None:
-        """Have a late stanza say so, unless it went out without a stamp before."""
+        """Have a late stanza say so, unless it went out without a stamp before, or would be too large with it."""
         if self._plain is None or not self._plain[0] <= stanza.number <= self._plain[1]:
-            stanza.raw = delayed(stanza.raw, self._owner.stamps_as, stanza.accepted)
+            stamped = delayed(stanza.raw, self._owner.stamps_as, stanza.accepted)
+            largest = self._owner.largest
+            if largest is None or len(stamped) <= largest:
+                stanza.raw = stamped
 
     def _read(self) -> None:
         outbox = self._keeper.outbox

@@ -45,6 +45,10 @@ class BacklogOwner(Protocol):
     def stamps_as(self) -> Domain:
         """The domain of ours that appears in the stamp of a late stanza (XEP-0203)."""
 
+    @property
+    def largest(self) -> int | None:
+        """The most bytes that the other side accepts in one stanza; None: unknown, or any number."""
+
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer a stanza with an error."""
 

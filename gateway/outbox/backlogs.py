@@ -377,6 +377,10 @@ class _OfPair:
     def stamps_as(self) -> Domain:
         return self._backlogs.target
 
+    @property
+    def largest(self) -> None:
+        return None
+
     def ask(self, resource: str, answered: WhenProved) -> None:
         self._backlogs._ask(answered)
 

@@ -168,6 +168,22 @@ def test_what_is_kept_and_larger_than_the_other_side_takes_comes_back(
     assert harness.route.disposition is Disposition.SENDING
 
 
+@pytest.mark.parametrize("spare", [0, 50, 100, 200, None])
+def test_a_late_stanza_that_its_stamp_would_make_too_large_goes_without_it(
+    harness: KeptRouteHarness, spare: int | None
+) -> None:
+    said = MESSAGE.format(id="1" * 500)
+    harness.send(said)
+    harness.refused()
+    harness.pass_(16)
+    stream = Stream(harness.log)
+    stream.is_managed, stream.largest = True, None if spare is None else len(said) + spare
+    harness.openings[-1].callback(stream)
+    (written,) = stream.written
+    assert (b"urn:xmpp:delay" in written.raw) is (spare is None or spare == 200)
+    assert not [each for each in harness.heard() if "error" in each]
+
+
 def test_what_is_never_kept_is_bounced_as_ever(harness: KeptRouteHarness) -> None:
     harness.send(*messages(1), ASKED.format(id=2))
     harness.refused()
