@@ -129,7 +129,7 @@ class Gateway(MultiService):
     def _start_handlers(self, route: HandlerRoute | SingleService) -> None:
         """Start the handlers of a domain; the gateway does not start if they fail at once.
 
-        If they fail later, the operator sees why, and the other domains go on.
+        If they fail later, the operator sees why, and the other domains continue.
         """
         failed: list[Failure] = []
         started = route.start()

@@ -129,7 +129,7 @@ class PostQueue:
         self._go_on()
 
     def close(self) -> None:
-        """Stop posting; what waits goes on after the next `open`."""
+        """Stop posting; waiting items are posted after the next `open`."""
         self._is_open = False
         self._pause.stop()
         attempt, self._attempt = self._attempt, None
@@ -231,7 +231,7 @@ class PostQueue:
         return judged(answer)
 
     async def _done(self, key: str) -> None:
-        """Forget an item that has had its end, and go on with the next one."""
+        """Forget a finished item, and continue with the next one."""
         self._forget(key)
         try:
             await self._storage.delete(key)

@@ -236,7 +236,7 @@ class Client:
         return self._domain.answered(self._resource) or self.flush()
 
     def _take_the_rest(self) -> None:
-        """Take what was read and not taken, but no questions: nobody is there to be answered."""
+        """Take the stanzas that were read and not yet taken, except questions: the client cannot be answered."""
         for stanza in self._shares.end():
             if self.life is not _CLOSING and not _asks(stanza):
                 self._domain.from_client(self._resource, stanza)

@@ -26,7 +26,7 @@ class Conflict(GatewayError):
 
 
 class EngineListener(Protocol):
-    """The part of a node that is told what happens in the engine."""
+    """The part of a node that is notified of what happens in the engine."""
 
     def engine_came(self, entries: Sequence[Entry]) -> None:
         """Note that the engine can be reached, and has these entries; later changes are passed on one by one."""

@@ -138,7 +138,7 @@ class Membership:
         self._renew()
 
     def leave(self) -> Deferred[None]:
-        """Say goodbye: what was here can be taken over at once."""
+        """Leave: other nodes may take over everything from this one at once."""
         self._tick.stop()
         was_member = self.life in (Life.MEMBER, Life.JOINING)
         self._lose(set(self.shards))
@@ -261,7 +261,7 @@ class Membership:
     # -- shards ------------------------------------------------------------------------------------------------------
 
     def _claim_when_changed(self) -> None:
-        """Claim and release what is due, unless nothing has changed since the last look, which nearly always is so."""
+        """Claim and release what is due, if anything has changed since the last look."""
         seen = (self.directory.generation, self.directory.shard_changes, self.lease.epoch)
         if seen != self._claimed_at:
             self._claimed_at = seen

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class UnreadableStanzas(GatewayError):
-    """A file that does not hold stanzas alone; says what is wrong with it."""
+    """A file contains something other than stanzas; the message says what."""
 
 
 class Rehearsal:
@@ -145,7 +145,7 @@ def _lists(settings: Settings) -> Iterator[tuple[str, NamedList]]:
 
 
 def _read(file: Path) -> Iterator[Stanza]:
-    """Yield the stanzas of a file; raise UnreadableStanzas with what is in it besides, or instead."""
+    """Yield the stanzas of a file; raise UnreadableStanzas if it contains anything else."""
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:

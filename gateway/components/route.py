@@ -227,7 +227,7 @@ class ComponentRoute:
             self._backlogs.look()
 
     def outbox_opened(self) -> None:
-        """Put what waits in memory behind what the outbox has, now that this is known; or go on without the outbox."""
+        """Put what waits in memory behind what the outbox has, now that it is known; or continue without the outbox."""
         if self._backlogs is None:
             return
         if self.is_attached:

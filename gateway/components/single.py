@@ -141,7 +141,7 @@ class SingleService:
                 return
 
     async def _start(self) -> bool:
-        """Start the handlers; return whether to go on, which is not so after a failure."""
+        """Start the handlers; return False after a failure."""
         try:
             await self.handlers.start()
         except CancelledError:

@@ -113,7 +113,7 @@ class InboundSession(ServerSession):
         self._lenders.broken.forgotten(self.facts.pair)
 
     def _resume_stream(self, order: ResumeStream) -> None:
-        """Answer with what has been handled, and what is just being kept counts too, or it would come twice."""
+        """Answer with the number of stanzas handled; those being kept count too, or they would come twice."""
         unsafe = self._tools.unsafe()
         if unsafe is None:
             self._resume_now(order)

@@ -61,7 +61,7 @@ class MovingStreams:
     # -- as the node that is asked to resume --------------------------------------------------------------------------
 
     def seek(self, id_: str, pair: DomainPair, h: int) -> Deferred[int | None]:
-        """Have the node that has a stream give it up; return how much it has handled, None if it cannot be had."""
+        """Have the node that has a stream give it up; return how much it handled, None if it does not answer."""
         return Deferred.fromCoroutine(self._seek(id_, pair, h))
 
     async def _seek(self, id_: str, pair: DomainPair, h: int) -> int | None:

@@ -429,7 +429,7 @@ class RemoteRoute:
             self._begin()
 
     def outbox_opened(self) -> None:
-        """Put what waits in memory behind what the outbox has, now that this is known; or go on without the outbox."""
+        """Put what waits in memory behind what the outbox has, now that it is known; or continue without the outbox."""
         if self._backlog is None:
             return
         if self.disposition in (Disposition.SENDING, Disposition.CATCHING_UP):

@@ -147,7 +147,7 @@ class HandlerRoute:
         return handler.start(context)
 
     def stop(self) -> Deferred[None]:
-        """Stop the handlers, let them send nothing more, and answer what is open.
+        """Stop the handlers, let them send nothing further, and answer what is open.
 
         A service must have stopped within STOP_SECONDS.
         """

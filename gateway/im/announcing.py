@@ -107,7 +107,7 @@ class Announcer:
             await self._turn()
 
     async def _turn(self) -> None:
-        """Flush, wait until there is room for more, and let others have their turn."""
+        """Flush, wait until there is room for more, and let others take their turn."""
         room = self._router.flush()
         if room is not None:
             await room

@@ -73,7 +73,7 @@ async def enable(request: Request) -> Element | None:
 
 
 async def disable(request: Request) -> Element | None:
-    """Send the client no more copies (§5)."""
+    """Stop sending copies to the client (§5)."""
     request.client.interests.discard(Interest.CARBONS)
     return None
 

@@ -52,7 +52,7 @@ class _HeldStanza(NamedTuple):
 
 
 class LaneOfAccounts:
-    """The lane to a node, as the channel of an outflow, with every batch told."""
+    """The lane to a node, as the channel of an outflow; every batch is published."""
 
     def __init__(self, lane: OpenLane, crossed: Crossed) -> None:
         self._lane = lane

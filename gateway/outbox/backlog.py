@@ -636,7 +636,7 @@ class KeptBacklog:
 
     @property
     def _has_sent_all(self) -> bool:
-        """Return whether nothing is left to be sent, and nobody is to be told so."""
+        """Return whether nothing is left to be sent and the owner need not be notified."""
         ahead = self._ahead
         if ahead.stanzas or ahead.state is not ReadState.COMPLETE or self._followers.queue:
             return False

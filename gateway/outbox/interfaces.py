@@ -159,4 +159,4 @@ class IOutbox(Interface):
         """Record what is known about a domain that cannot be reached; None: it was reached."""
 
     def close() -> Deferred[None]:
-        """Do what was requested, and accept no more."""
+        """Carry out what was requested, and accept nothing further."""

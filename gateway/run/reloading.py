@@ -103,7 +103,7 @@ class Reload:
         return {"changed": changed, "closed": closed, "needs_restart": needs_restart, "faults": faults}
 
     async def review(self) -> int:
-        """Close the streams that would no longer be let in; return how many there were."""
+        """Close the streams that would no longer be accepted; return how many there were."""
         return sum(await Turns(self._shared.reactor).gather(self._close_what_is_not_allowed()))
 
     # -- what may fail -----------------------------------------------------------------------------------------------

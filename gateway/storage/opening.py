@@ -115,7 +115,7 @@ class Worker:
         return deferToThreadPool(self._reactor, self._pool, function)
 
     def stop(self) -> None:
-        """End the thread, which has no more work."""
+        """End the thread, which has no work left."""
         self._pool.stop()
 
 

@@ -27,7 +27,7 @@ class Waiters:
         return wait
 
     def release(self, most: int | None = None) -> None:
-        """Fire all Deferreds, or the first `most`; those that begin to wait meanwhile go on waiting."""
+        """Fire all Deferreds, or the first `most`; those that begin to wait meanwhile keep waiting."""
         if self._waiting is None:
             return
         if most is None:

@@ -106,7 +106,7 @@ class TrustStore:
         return None
 
     def stale_lists(self, moment: datetime) -> tuple[str, ...]:
-        """Return a sentence for each revocation list whose successor is overdue; its revocations remain in force."""
+        """Return a sentence for each revocation list that is overdue for renewal; its revocations remain in force."""
         return tuple(
             f"the revocation list of {name_of(revocations.issuer)} is stale: "
             f"the next one was due on {_due(revocations):%Y-%m-%d}"

@@ -207,7 +207,7 @@ class TargetSearch:
     async def _associated(
         self, targets: Sequence[Target], found: Mapping[str, _FoundAddresses], proved: Collection[Tls]
     ) -> list[Target]:
-        """Return the targets with their TLSA records, except those whose records cannot be had."""
+        """Return the targets with their TLSA records, except those whose records cannot be obtained."""
         asked = [target for target in targets if target.tls in proved and found[target.host].proved]
         answers = await _together([self._tlsa(target, found[target.host].proved) for target in asked])
         associated = dict(zip(asked, answers, strict=True))

@@ -68,7 +68,7 @@ class EngineAccess:
 
 
 class _TLSClient(Client):
-    """The library's client, which by itself lets the server decide whether there is TLS."""
+    """The library's client, which lets the server decide about TLS, and a check that configured TLS is used."""
 
     def __init__(self, *, needs_tls: bool) -> None:
         super().__init__()

@@ -131,7 +131,7 @@ class ConnectionLimits:
         self._seconds = seconds
 
     def objection(self, host: str) -> str:
-        """Return why no further connection is let in from that IP address; empty if one is."""
+        """Return why no further connection is accepted from that IP address; empty if one is."""
         address, crowd = neighbourhood(host), self.crowd
         why = ""
         if not self._places.are_left:

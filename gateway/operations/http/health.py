@@ -35,7 +35,7 @@ def ready(missing: Callable[[], list[str]], troubles: Callable[[], Iterable[Trou
 
 
 def alive() -> Response:
-    """Return the page whose mere arrival is its message."""
+    """Return the page that says only that the gateway answers."""
     return _json({"alive": True}, 200)
 
 

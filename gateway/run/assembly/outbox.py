@@ -152,7 +152,7 @@ class Kept(Service):
     # -- the first opening -------------------------------------------------------------------------------------------
 
     def _opened(self) -> None:
-        """Let everything go on that has waited for the outbox since the start."""
+        """Let everything continue that has waited for the outbox since the start."""
         outbox = self._keeper.outbox
         if outbox is None or self._is_known:
             return
