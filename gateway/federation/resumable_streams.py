@@ -76,15 +76,8 @@ class ResumableStreams:
         """Forget a stream of exactly this pair, which is resumed at another node: its old connection handles nothing
         more.
         """
-        self._forget_late()
-        kept = self._living.get(id_) or self._broken.get(id_)
-        if kept is None or kept.pair != pair:
-            return None
-        if kept.session is not None:
-            kept.session.supersede()
-        self._living.pop(id_, None)
-        self._broken.pop(id_)
-        return kept.acknowledgements
+        kept = self._taken_out(id_, pair)
+        return None if kept is None else kept.acknowledgements
 
     def broke(self, id_: str, session: Superseded) -> None:
         """Note that the stream has lost its connection."""
@@ -104,16 +97,23 @@ class ResumableStreams:
 
     def resume(self, id_: str, pair: DomainPair, session: Superseded) -> Acknowledgements[AddressedStanza] | None:
         """Resume the stream of that id, if it is one of exactly this pair; its old connection handles nothing more."""
+        kept = self._taken_out(id_, pair)
+        if kept is None:
+            return None
+        kept.session = session
+        self._living[id_] = kept
+        return kept.acknowledgements
+
+    def _taken_out(self, id_: str, pair: DomainPair) -> _ResumableStream | None:
         self._forget_late()
         kept = self._living.get(id_) or self._broken.get(id_)
         if kept is None or kept.pair != pair:
             return None
         if kept.session is not None:
             kept.session.supersede()
-        kept.session = session
+        self._living.pop(id_, None)
         self._broken.pop(id_)
-        self._living[id_] = kept
-        return kept.acknowledgements
+        return kept
 
     def _forget_late(self) -> None:
         now = self._seconds()

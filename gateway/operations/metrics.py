@@ -8,8 +8,8 @@ metrics.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -33,6 +33,8 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 
+MetricT = TypeVar("MetricT", Counter, Histogram)
+
 
 class Metrics:
     """The metrics, with their own registry; a subscriber for notices."""
@@ -54,74 +56,37 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.tally = tally
         registry.register(StanzaCounters(tally))
-        attempts = Counter(
-            "xmpp_gateway_attempts",
-            "Attempts at streams, by us (out) or by others (in), by verdict",
-            ["direction", "kind", "verdict"],
-            registry=registry,
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        ways = ["direction", "kind"]
+        attempts = "Attempts at streams, by us (out) or by others (in), by verdict"
+        self._attempts = _cached(counter("xmpp_gateway_attempts", attempts, [*ways, "verdict"]))
+        began = "Time from the first step to the established stream"
+        self._attempt_seconds = _cached(histogram("xmpp_gateway_attempt_seconds", began, ways, buckets=SECONDS))
+        age = "The age of established streams when they ended"
+        self._stream_seconds = _cached(histogram("xmpp_gateway_stream_seconds", age, ways, buckets=LIFE_SECONDS))
+        ended = "Established streams that have ended, by how"
+        self._streams_ended = _cached(counter("xmpp_gateway_streams_ended", ended, [*ways, "verdict"]))
+        bounces = "Stanzas that were not delivered"
+        self._bounces = _cached(counter("xmpp_gateway_bounces", bounces, ["condition", "answered"]))
+        decisions = "Stanzas about which a filter has decided"
+        self._filter_decisions = _cached(counter("xmpp_gateway_filter_decisions", decisions, ["rule", "act"]))
+        self._maybe_lost = counter(
+            "xmpp_gateway_maybe_lost_stanzas", "An upper bound of the stanzas that may not have arrived"
         )
-        attempt_seconds = Histogram(
-            "xmpp_gateway_attempt_seconds",
-            "Time from the first step to the established stream",
-            ["direction", "kind"],
-            buckets=SECONDS,
-            registry=registry,
+        self._key_changes = counter(
+            "xmpp_gateway_key_changes", "Other domains that have shown another key or issuer", ["expected"]
         )
-        stream_seconds = Histogram(
-            "xmpp_gateway_stream_seconds",
-            "The age of established streams when they ended",
-            ["direction", "kind"],
-            buckets=LIFE_SECONDS,
-            registry=registry,
-        )
-        streams_ended = Counter(
-            "xmpp_gateway_streams_ended",
-            "Established streams that have ended, by how",
-            ["direction", "kind", "verdict"],
-            registry=registry,
-        )
-        bounces = Counter(
-            "xmpp_gateway_bounces", "Stanzas that were not delivered", ["condition", "answered"], registry=registry
-        )
-        self._maybe_lost = Counter(
-            "xmpp_gateway_maybe_lost_stanzas",
-            "An upper bound of the stanzas that may not have arrived",
-            registry=registry,
-        )
-        self._key_changes = Counter(
-            "xmpp_gateway_key_changes",
-            "Other domains that have shown another key or issuer",
-            ["expected"],
-            registry=registry,
-        )
-        self._turned_away = Counter(
-            "xmpp_gateway_turned_away_connections", "Connections closed on arrival by a limit", registry=registry
-        )
-        self._lag = Histogram(
+        self._turned_away = counter("xmpp_gateway_turned_away_connections", "Connections closed on arrival by a limit")
+        self._lag = histogram(
             "xmpp_gateway_loop_lag_seconds",
             "How late the event loop runs a timer, measured once a second",
             buckets=LAG_SECONDS,
-            registry=registry,
         )
-        self._service_blocked = Counter(
+        self._service_blocked = counter(
             "xmpp_gateway_service_blocked",
             "Stanzas with which a service in Python stopped the event loop for 100 ms or more",
             ["domain"],
-            registry=registry,
         )
-        filter_decisions = Counter(
-            "xmpp_gateway_filter_decisions",
-            "Stanzas about which a filter has decided",
-            ["rule", "act"],
-            registry=registry,
-        )
-        # The counter for given labels never changes, and looking it up takes longer than counting.
-        self._attempts = cache(attempts.labels)
-        self._attempt_seconds = cache(attempt_seconds.labels)
-        self._stream_seconds = cache(stream_seconds.labels)
-        self._streams_ended = cache(streams_ended.labels)
-        self._bounces = cache(bounces.labels)
-        self._filter_decisions = cache(filter_decisions.labels)
         registry.register(FigureGauges(figures))
         registry.register(OutboxCounters(figures))
         ProcessCollector(registry=registry)
@@ -155,6 +120,11 @@ class Metrics:
                 self._service_blocked.labels(notice.domain).inc()
             case LoopLag():
                 self._lag.observe(notice.seconds)
+
+
+def _cached(metric: MetricT) -> Callable[..., MetricT]:
+    """Return a look-up of the metric for given labels, which never changes; otherwise it takes longer than counting."""
+    return cache(metric.labels)
 
 
 class StanzaCounters(Collector):

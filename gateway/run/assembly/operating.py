@@ -88,12 +88,78 @@ def observe(
     fates = Fates(now)
     tally = StanzaTally()
     minutes = Minutes(now, totals=tally.totals, connections=connections)
-    nameservers = federation.resolver.nameservers
     ages = Ages(routing.keeper)
     peers = PeerSources(
         fates=fates, minutes=minutes, backoff=routing.backoff, remote_routes=routing.routes.by_pair, ages=ages
     )
-    troubles = Troubles(
+    troubles = _troubles(shared, trust, routing, served, people, federation, filters, peers, refused_reload)
+    observed = _observed(shared, trust, routing, served, peers, connections, troubles)
+    status = StatusReader(observed, shared.reactor.seconds, now)
+    outbox_events = OutboxEvents(now)
+    for reader in (fates, minutes, tally, outbox_events):
+        board.subscribe(reader.notice, *reader.KINDS)
+    return Observation(
+        status=status,
+        fates=fates,
+        minutes=minutes,
+        outbox_events=outbox_events,
+        peers=peers,
+        troubles=troubles,
+        tally=tally,
+        rounds=Rounds(
+            [
+                Look(lambda: minutes.read(sum(peers.waiting().values()))),
+                Look(ages.read),
+                Look(federation.resolver.nameservers.look),
+                Look(lambda: _look_at(people.store), every=_STORE_ROUNDS),
+                Look(lambda: _look_again(people.store)),
+                Look(troubles.now),
+            ],
+            shared.reactor,
+        ),
+    )
+
+
+def _observed(
+    shared: Shared,
+    trust: Trust,
+    routing: Routing,
+    served: Served,
+    peers: PeerSources,
+    connections: Callable[[], list[StreamProtocol]],
+    troubles: Troubles,
+) -> Observed:
+    """Return what the reader of the present state looks at."""
+    return Observed(
+        settings=lambda: shared.settings,
+        history=shared.history,
+        identities=trust.identities,
+        components=served.components,
+        singles=served.singles,
+        keeper=routing.keeper,
+        peers=peers,
+        started_at=shared.started_at,
+        connections=connections,
+        missing=shared.endpoints.missing,
+        troubles=troubles.now,
+        disk=lambda: findings.disk_figures(shared.settings.gateway.state),
+    )
+
+
+def _troubles(
+    shared: Shared,
+    trust: Trust,
+    routing: Routing,
+    served: Served,
+    people: People,
+    federation: Federation,
+    filters: Filters,
+    peers: PeerSources,
+    refused_reload: Callable[[], str],
+) -> Troubles:
+    """Return what looks for everything that does not work."""
+    now, fates, nameservers = shared.time_of_day, peers.fates, federation.resolver.nameservers
+    return Troubles(
         [
             lambda: findings.ports(shared.endpoints.missing),
             lambda: findings.outbox(routing.keeper),
@@ -108,43 +174,7 @@ def observe(
             lambda: findings.undelivered(peers.waiting() if fates.failed else {}, fates, now()),
         ],
         now,
-        board.publish,
-    )
-    observed = Observed(
-        settings=lambda: shared.settings,
-        history=shared.history,
-        identities=trust.identities,
-        components=served.components,
-        singles=served.singles,
-        keeper=routing.keeper,
-        peers=peers,
-        started_at=shared.started_at,
-        connections=connections,
-        missing=shared.endpoints.missing,
-        troubles=troubles.now,
-        disk=lambda: findings.disk_figures(shared.settings.gateway.state),
-    )
-    status = StatusReader(observed, shared.reactor.seconds, now)
-    outbox_events = OutboxEvents(now)
-    for reader in (fates, minutes, tally, outbox_events):
-        board.subscribe(reader.notice, *reader.KINDS)
-    looks = [
-        Look(lambda: minutes.read(sum(peers.waiting().values()))),
-        Look(ages.read),
-        Look(nameservers.look),
-        Look(lambda: _look_at(people.store), every=_STORE_ROUNDS),
-        Look(lambda: _look_again(people.store)),
-        Look(troubles.now),
-    ]
-    return Observation(
-        status=status,
-        fates=fates,
-        minutes=minutes,
-        outbox_events=outbox_events,
-        peers=peers,
-        troubles=troubles,
-        tally=tally,
-        rounds=Rounds(looks, shared.reactor),
+        shared.board.publish,
     )
 
 
