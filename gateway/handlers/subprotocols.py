@@ -29,13 +29,14 @@ from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.words.protocols.jabber.error import exceptionFromStanza
 from twisted.words.protocols.jabber.ijabber import IXMPPHandler, IXMPPHandlerCollection
+from twisted.words.protocols.jabber.xmlstream import TimeoutError
 from twisted.words.xish import domish
 from twisted.words.xish.utility import EventDispatcher
 from zope.interface import implementer, provider
 
 from gateway.bounds.tables import Bounded
 from gateway.routing.interfaces import Answer, Declined, Handled, ICheckedOptions, IDetachableHandler
-from gateway.xmpp.addresses import Domain
+from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.namespaces import XML
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
@@ -86,7 +87,7 @@ class Subprotocols:
 
     def handle(self, stanza: AddressedStanza) -> Answer:
         """Dispatch a stanza; the handlers' answers are sent separately."""
-        return Handled() if self._manager.dispatch(to_domish(stanza.element)) else Declined()
+        return Handled() if self._manager.dispatch(stanza) else Declined()
 
 
 class NamedHandler(NamedTuple):
@@ -147,7 +148,7 @@ class Manager:
         self.xmlstream: Any = None
         self._handlers: list[Any] = []
         # Open requests by recipient and id; with a Deferred if a Wokkel `Request` asked.
-        self._requests: Bounded[tuple[str | None, str | None], Deferred[Any] | None] = Bounded(MOST_REQUESTS)
+        self._requests: Bounded[tuple[Address | None, str | None], Deferred[Any] | None] = Bounded(MOST_REQUESTS)
 
     def __iter__(self) -> Any:
         return iter(self._handlers)
@@ -182,45 +183,54 @@ class Manager:
 
     def send(self, element: domish.Element | str) -> None:
         """Send a stanza, which may be written as XML; its 'from' is the domain unless it says otherwise."""
-        stanza = parse_element(element.encode(), _ROOT) if isinstance(element, str) else from_domish(element, CONTENT)
-        if stanza.get("from") is None:
-            stanza = stanza.replace(attributes={"from": self._domain})
-        if stanza.name == "iq" and stanza.get("type") in ("get", "set"):
-            key = (stanza.get("to"), stanza.get("id"))
-            if key not in self._requests:
-                self._requests.put(key, None)
-        self._send(Stanza.from_element(stanza))
+        stanza = self._stanza(element)
+        if stanza.is_request and (stanza.to, stanza.id) not in self._requests:
+            self._remember(stanza, None)
+        self._send(stanza)
 
     def request(self, request: Any) -> Deferred[Any]:
         """Send a `wokkel.generic.Request`; return a Deferred of the answer, or of its error."""
-        element = request.toElement()
-        if not element.getAttribute("id"):
-            element.addUniqueId()
+        stanza = self._stanza(request.toElement())
         answer: Deferred[Any] = Deferred()
-        self._requests.put((element["to"], element["id"]), answer)
-        self.send(element)
+        self._remember(stanza, answer)
+        self._send(stanza)
         return answer
 
-    def dispatch(self, element: Any) -> bool:
+    def _stanza(self, element: domish.Element | str) -> Stanza:
+        tree = parse_element(element.encode(), _ROOT) if isinstance(element, str) else from_domish(element, CONTENT)
+        if tree.get("from") is None:
+            tree = tree.replace(attributes={"from": self._domain})
+        return Stanza.from_element(tree)
+
+    def _remember(self, request: Stanza, answer: Deferred[Any] | None) -> None:
+        """Remember an open request; the oldest one fails when there are too many."""
+        if len(self._requests) >= MOST_REQUESTS and (oldest := self._requests.first_to_go()) is not None:
+            given_up = self._requests.pop(oldest)
+            if given_up is not None:
+                given_up.errback(TimeoutError("it was not answered, and too many later requests wait"))
+        self._requests.put((request.to, request.id), answer)
+
+    def dispatch(self, stanza: AddressedStanza) -> bool:
         """Let the handlers see a stanza; return whether one of them handled it."""
-        if element.name == "iq" and element.getAttribute("type") in ("result", "error"):
-            self._answered(element)
+        if stanza.name == "iq" and stanza.is_response:
+            self._answered(stanza)
             return True
         if self.xmlstream is None:
             return False
+        element: Any = to_domish(stanza.element)
         element.handled = False
         seen = self.xmlstream.dispatch(element)
         return bool(element.handled or (seen and element.name != "iq"))
 
-    def _answered(self, element: Any) -> None:
+    def _answered(self, stanza: AddressedStanza) -> None:
         # By kind, sender and id: Twisted's own tracker uses only the id and lets anybody answer (CVE-2024-46957).
-        key = (element.getAttribute("from"), element.getAttribute("id"))
+        key = (stanza.from_, stanza.id)
         if key not in self._requests:
             return
-        answer = self._requests.pop(key)
+        answer, element = self._requests.pop(key), to_domish(stanza.element)
         if answer is None:
             self.xmlstream.dispatch(element)
-        elif element["type"] == "error":
+        elif stanza.type == "error":
             answer.errback(exceptionFromStanza(element))
         else:
             answer.callback(element)

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.words.protocols.jabber.error import StanzaError
 from twisted.words.protocols.jabber.jid import JID
+from twisted.words.protocols.jabber.xmlstream import TimeoutError
+from twisted.words.xish import domish
 from wokkel.disco import DiscoHandler
+from wokkel.generic import Request
 from wokkel.muc import MUCClient
 from wokkel.ping import PingClientProtocol, PingHandler
 from wokkel.subprotocols import XMPPHandler
 from wokkel.xmppim import MessageProtocol
 
+from gateway.handlers import subprotocols
 from gateway.handlers.subprotocols import Subprotocols, from_domish, to_domish
 from gateway.routing.interfaces import Declined, Handled
 from gateway.xmpp.addresses import prepare_domain
@@ -23,6 +28,7 @@ from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
 
 DOMAIN = prepare_domain("pings.test")
+STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 
 def serving(*handlers: Any) -> tuple[Subprotocols, list[Stanza]]:
@@ -177,6 +183,83 @@ def test_an_error_is_a_failure() -> None:
         )
     )
     assert failures[0].check(StanzaError)
+
+
+class Asker(XMPPHandler):
+    """A handler that asks, and remembers what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[Any] = []
+
+    def ask(self, recipient: str) -> None:
+        self.request(Request(JID(recipient))).addBoth(self.got.append)
+
+
+def answer(request: Stanza, sender: str, type_: str = "result", inner: str = "") -> Any:
+    return stanza(f"<iq type='{type_}' id='{request.id}' from='{sender}' to='pings.test'>{inner}</iq>")
+
+
+def test_a_request_of_wokkel_gets_its_answer_or_its_error() -> None:
+    asker = Asker()
+    service, sent = serving(asker)
+    asker.ask("remote.test")
+    assert (sent[0].type, str(sent[0].to), str(sent[0].from_)) == ("get", "remote.test", "pings.test")
+    service.handle(answer(sent[0], "evil.test"))
+    assert asker.got == []
+    service.handle(answer(sent[0], "remote.test"))
+    service.handle(answer(sent[0], "remote.test"))
+    (got,) = asker.got
+    assert got["id"] == sent[0].id
+    asker.ask("other.test")
+    service.handle(answer(sent[1], "other.test", "error", f"<error type='cancel'><gone xmlns='{STANZAS}'/></error>"))
+    assert asker.got[1].check(StanzaError)
+    assert asker.got[1].value.condition == "gone"
+
+
+def test_an_answer_may_spell_the_address_in_another_way() -> None:
+    asker = Asker()
+    service, sent = serving(asker)
+    heard: list[Any] = []
+    asker.xmlstream.addObserver("/iq[@type='result']", heard.append)
+    asker.send("<iq type='get' id='1' to='Remote.TEST'><ping xmlns='urn:xmpp:ping'/></iq>")
+    service.handle(answer(sent[0], "remote.test"))
+    assert [each["id"] for each in heard] == ["1"]
+
+
+def test_open_requests_fail_when_the_handlers_are_detached() -> None:
+    asker = Asker()
+    service, sent = serving(asker)
+    asker.ask("remote.test")
+    service.detached()
+    assert asker.got[0].check(ConnectionDone)
+    service.handle(answer(sent[0], "remote.test"))
+    assert service.handle(stanza("<message from='a@remote.test' to='x@pings.test'/>")) == Declined()
+    assert len(asker.got) == 1
+
+
+def test_of_too_many_requests_the_oldest_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprotocols, "MOST_REQUESTS", 2)
+    asker = Asker()
+    service, sent = serving(asker)
+    for _ in range(3):
+        asker.ask("remote.test")
+    (failed,) = asker.got
+    assert failed.check(TimeoutError)
+    for request in sent:
+        service.handle(answer(request, "remote.test"))
+    assert [each["id"] for each in asker.got[1:]] == [request.id for request in sent[1:]]
+
+
+def test_a_language_survives_the_way_out() -> None:
+    class Writer(XMPPHandler):
+        def connectionInitialized(self) -> None:
+            message = domish.Element((None, "message"))
+            message["to"], message["xml:lang"] = "a@remote.test", "de"
+            self.send(message)
+
+    _, sent = serving(Writer())
+    assert sent[0].raw == b"<message to='a@remote.test' xml:lang='de' from='pings.test'/>"
 
 
 def test_trees_survive_the_way_there_and_back() -> None:
