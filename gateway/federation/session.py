@@ -250,7 +250,8 @@ class ServerSession:
             headway, given_up = managed.headway, managed.has_given_up
             sent = managed.acknowledgements
             left = sent.unacknowledged() if resuming else sent.take_back()
-        blamed = left.pop(0) if left and not resuming and _is_blamed(ending) else None
+        # Of several, nobody knows which: the first one may have been handled and not acknowledged yet.
+        blamed = left.pop() if len(left) == 1 and not resuming and _is_blamed(ending) else None
         end = StreamEnd(
             reason=self.narrator.last_error or ending.reason,
             made=Break.THEIRS if ending.is_theirs and not given_up else Break.OTHER,

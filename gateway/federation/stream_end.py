@@ -34,7 +34,7 @@ class StreamEnd:
     cleanly: bool = False  # closed properly: what was written has arrived
     resuming: bool = False  # whether the unacknowledged stanzas arrived will be known later
     unacknowledged: ByPair = field(default_factory=dict)  # to be sent again, unless `resuming`
-    blamed: AddressedStanza | None = None  # most likely the stanza over which the other side ended the stream
+    blamed: AddressedStanza | None = None  # the stanza over which the other side ended the stream: no other could be
 
     @property
     def returned(self) -> ByPair:
