@@ -48,6 +48,7 @@ async def running(bot: Any) -> AsyncIterator[None]:
         await asyncio.wait_for(begun, 30)
         yield
     finally:
+        bot.del_event_handler("disconnected", bot.reconnect_later)
         bot.abort()
         bot._run_out_filters.cancel()
         await asyncio.wait([bot._run_out_filters])
@@ -65,6 +66,15 @@ async def test_the_bot_answers_and_is_found(home: Peer) -> None:
         assert (await romeo.expect_message("But, soft!"))["from"].bare == f"anybody@{BOT}"
         info = await romeo.xmpp.plugin["xep_0030"].get_info(jid=BOT)
         assert ("client", "bot") in {(category, kind) for category, kind, *_ in info["disco_info"]["identities"]}
+
+
+async def test_the_bot_comes_back_when_its_stream_ends(home: Peer) -> None:
+    bot = bot_of_the_page(home)
+    async with running(bot):
+        again: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        bot.add_event_handler("session_start", lambda _: again.done() or again.set_result(None))
+        await asyncio.to_thread(home.operate, "close", BOT)  # type: ignore[attr-defined]
+        await asyncio.wait_for(again, 30)
 
 
 async def test_the_bot_speaks_over_tls_and_checks_who_is_there(home: Peer, world: World) -> None:
