@@ -75,7 +75,7 @@ class Flight:
     @property
     def is_open(self) -> bool:
         """Return whether the window is open, so that each sends what it has."""
-        return self.window.is_open
+        return self.window.step is None  # read directly, because it is asked for each batch
 
     def sent(self, count: int, size: int) -> None:
         """Record that more stanzas are in flight, and exposed to a crash."""

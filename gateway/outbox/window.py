@@ -70,11 +70,6 @@ class Window:
     suspects: Suspects | None = None
     unexplained: int = 0  # the ends that were nobody's fault
 
-    @property
-    def is_open(self) -> bool:
-        """Return whether nothing remains of a break."""
-        return self.step is None
-
     def room(self, in_flight: int, head: int | None) -> int:
         """Return how many more may be sent; `head` is the number of the first of them, 0 or None if it is unknown."""
         most = MOST if self.step is None else self.step
