@@ -1,7 +1,7 @@
 """Root becomes the user of the service, before a command touches the state folder.
 
-A file that root makes there cannot be opened by the service, and a file that only root can read is of no use to
-it. So a command that root runs makes files, and judges them, as the owner of the state folder would.
+A file that root makes there cannot be opened by the service, and it cannot use a file that only root can
+read. So a command that root runs makes files, and judges them, as the owner of the state folder would.
 """
 
 from __future__ import annotations

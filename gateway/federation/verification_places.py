@@ -21,7 +21,7 @@ class VerificationPlaces:
     """The limit on simultaneous verifications, with a share for each address and each domain.
 
     Parties that have proved nothing get no more than a tenth for one address, and for one domain with all its
-    subdomains; all of them together leave a quarter to those who have proved something. A domain can be had for little,
+    subdomains; all of them together leave a quarter to those who have proved something. Domains are cheap,
     so these have shares, too: as many places as are still free, so one address, or one domain, alone gets half. How
     many keys one address may have us verify in a minute is limited as its connections are; 0 means unlimited.
     """

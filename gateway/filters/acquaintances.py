@@ -1,4 +1,4 @@
-"""Acquaintances: people who are not strangers, because one of our users has written to them lately.
+"""Acquaintances: people who are not strangers, because one of our users has recently written to them.
 
 A pair of bare JIDs, ours and theirs, is remembered for 30 days after ours last sent theirs a message, a presence or a
 request unprompted. Each of our users has a share of the table, so a busy bridge pushes out only its own pairs.

@@ -2,7 +2,7 @@
 
 `--of oracle` is for one of them alone: here the codec beside expat.
 
-Every input has its own seed, `SEED-NUMBER`, which is printed when it breaks a promise, so that it can be had again
+Every input has its own seed, `SEED-NUMBER`, which is printed when it breaks a promise, so that it can be repeated
 with `--only SEED-NUMBER`. One that takes much longer than all others breaks a promise, too, and memory that grows does.
 """
 

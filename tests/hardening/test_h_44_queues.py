@@ -1,4 +1,4 @@
-"""H-44: what waits for a stream that cannot be had is answered, each once, and nothing is left of it."""
+"""H-44: what waits for a stream that cannot be opened is answered, each once, and nothing is left of it."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Scene:
         return " ".join(str(wrong.value).split())
 
     async def is_told(self, cause: Condition, times: int) -> None:
-        """See that an operator can read what is wrong, and the streams go on."""
+        """Check that an operator can read what is wrong, and that streams continue."""
         lines = [line for line in self.ours.log().splitlines() if " error " in line and cause.sentence in line]
         assert len(lines) == times
         await until(lambda: f"- {cause.sentence}" in self.status())  # between two tries it looks well for a moment
@@ -98,7 +98,7 @@ class Scene:
         await self.romeo.expect_message(f"in spite of {cause.word}")
 
     async def recovers(self, times: int) -> None:
-        """See that it takes stanzas again by itself."""
+        """Check that it takes stanzas again by itself."""
         await until(lambda: self.ours.log().count(Condition.READY.sentence) == times)
         self.component.take_all()
         before = waiting(self.ours)

@@ -97,14 +97,14 @@ def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: 
 def test_what_is_wrong_is_told_first_with_its_remedy_and_is_an_exit_status(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trouble = {"sentence": "no nameserver answers", "remedy": "see that they run", "since": 7200.0, "kind": "dns"}
+    trouble = {"sentence": "no nameserver answers", "remedy": "check that they run", "since": 7200.0, "kind": "dns"}
     with service(config, status=lambda: STATUS | {"troubles": [trouble]}):
         assert main(["status", "--config", str(config)]) == SOMETHING_IS_WRONG
     first, what, more, *_ = capsys.readouterr().out.splitlines()
     assert first.endswith("one thing is wrong")
     assert what == "  - no nameserver answers"
     assert more.startswith("    since ")
-    assert more.endswith("; see that they run")
+    assert more.endswith("; check that they run")
 
 
 def test_all_is_not_well_while_other_domains_cannot_be_reached(

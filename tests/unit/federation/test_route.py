@@ -90,7 +90,7 @@ class RouteHarness:
         return session
 
     def refused(self, told: Told = OUT_OF_REACH, *, of_the_pair: bool = False) -> None:
-        """The stream that was wanted last cannot be had."""
+        """The stream that was wanted last cannot be opened."""
         self.openings[-1].errback(DeliveryFailed("no", told, of_the_pair=of_the_pair))
 
     def send(self, *texts: str) -> Deferred[None] | None:

@@ -21,7 +21,7 @@ from gateway.operations.http.health import ready
 from gateway.operations.troubles import Trouble, TroubleChanged, TroubleKind, Troubles
 from gateway.xmpp.addresses import Domain
 
-DEAD = Trouble(kind=TroubleKind.DNS, sentence="no nameserver answers", remedy="see that they run")
+DEAD = Trouble(kind=TroubleKind.DNS, sentence="no nameserver answers", remedy="check that they run")
 FAR = Domain("far.test")
 
 
@@ -47,7 +47,7 @@ def test_a_trouble_has_the_moment_at_which_it_began_and_a_line_for_each_change()
     seen.found = []
     assert seen.troubles.now() == []
     assert [(type(each), each.level, each.sentence) for each in seen.published] == [
-        (TroubleChanged, "error", "no nameserver answers: see that they run"),
+        (TroubleChanged, "error", "no nameserver answers: check that they run"),
         (TroubleChanged, "info", "no longer so: no nameserver answers"),
     ]
 
@@ -65,7 +65,7 @@ def test_a_number_that_changes_is_the_same_trouble() -> None:
 def test_healthz_warns_of_troubles_and_stays_ready() -> None:
     told = ready(list, lambda: [DEAD])()
     assert told.status == 200
-    assert "no nameserver answers: see that they run" in str(told.body)
+    assert "no nameserver answers: check that they run" in str(told.body)
 
 
 def fates(*failing: str, clock: Clock) -> Fates:

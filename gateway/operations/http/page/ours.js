@@ -14,7 +14,7 @@ export function oursPage({ head, nodes, ours }, query, to) {
       make("table", { class: "ours" },
         make("thead", {}, make("tr", {}, ...["domain", "served as", "", "certificate", "until", "names"].map((name) => make("th", { scope: "col" }, name)))),
         make("tbody", {}, ...ours.rows.map(row))),
-      ours.rows.length ? null : make("p", { class: "quiet none" }, "No domain fits."),
+      ours.rows.length ? null : make("p", { class: "quiet none" }, "No domain matches."),
       pages(ours, to)),
     make("section", { class: "card", "aria-labelledby": "doors-title", "data-key": "doors" },
       make("h2", { id: "doors-title" }, "Open ports"),

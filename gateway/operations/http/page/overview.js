@@ -67,7 +67,7 @@ function table(head, peers, query, to) {
     peers.rows.length ? make("table", { class: "peers" },
       make("thead", {}, make("tr", {}, ...["domain", "since", "waiting", "proof", "TLS", "certificate", "last hour"].map((name) => make("th", { scope: "col", class: `c-${name.replace(" ", "-")}` }, name)))),
       make("tbody", {}, ...peers.rows.map((each) => row(each, head.time))))
-      : make("p", { class: "quiet none" }, query.search || query.state ? "No domain fits." : "No other domain has been seen since the start."),
+      : make("p", { class: "quiet none" }, query.search || query.state ? "No domain matches." : "No other domain has been seen since the start."),
     pages(peers, to));
 }
 
@@ -159,7 +159,7 @@ function outboxOf({ figures, withheld, lists, events }, head) {
 
 function failed(failures) {
   return make("section", { class: "card", "aria-labelledby": "failures-title", "data-key": "failures" },
-    make("h2", { id: "failures-title" }, "Failed lately"),
+    make("h2", { id: "failures-title" }, "Recent failures"),
     failures.groups.length ? make("ol", { class: "groups", id: "failures" }, ...failures.groups.map((group) =>
       make("li", { "data-key": `${group.domain} ${group.node ?? ""}` },
         make("p", {}, make("a", { href: `#/${encodeURIComponent(group.domain)}`, class: "domain" }, group.domain || "an unnamed server"),
