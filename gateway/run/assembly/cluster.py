@@ -457,12 +457,12 @@ def node_of(shared: Shared, routing: Routing, served: Served, settings: ClusterS
         user=settings.user,
         password=settings.password.text if settings.password is not None else None,
         token=settings.token.text if settings.token is not None else None,
-        tls=_tls(settings),
+        tls=tls_with_nats(settings),
     )
     return Clustered(shared, routing, served, NatsEngine(access), settings)
 
 
-def _tls(settings: ClusterSettings) -> ssl.SSLContext | None:
+def tls_with_nats(settings: ClusterSettings) -> ssl.SSLContext | None:
     """Return the terms of TLS with NATS, where the configuration asks for it."""
     wants_tls = settings.authorities or settings.certificate or any(url.startswith("tls:") for url in settings.url)
     if not wants_tls:
