@@ -65,6 +65,7 @@ class Client:
         self._acknowledgements: Acknowledgements[AddressedStanza] | None = None
         self._holding: HoldingBack | None = None  # while nobody looks at the client
         self._handover: Handover | None = None
+        self._asked: Address | None = None  # the last question that was not answered at once
         self._until_acknowledged = Waiters()
         self._patience = Timer(clock)
         self._resource: Resource = domain.bind(account, self, wish)
@@ -224,7 +225,8 @@ class Client:
                 room -= _size(self._outgoing[before:])
                 if room <= 0:
                     break
-            elif resource.waits and _asks(stanza):
+            elif _asks(stanza) and self._domain.is_answered_later(resource, stanza.to):
+                self._asked = stanza.to
                 break
             if not taken % _FEW and self._clock.seconds() >= until:
                 break
@@ -233,7 +235,7 @@ class Client:
         return taken + dropped
 
     def _until_ready(self) -> Deferred[None] | None:
-        return self._domain.answered(self._resource) or self.flush()
+        return self._domain.answered(self._resource, self._asked) or self.flush()
 
     def _take_the_rest(self) -> None:
         """Take the stanzas that were read and not yet taken, except questions: the client cannot be answered."""

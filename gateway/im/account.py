@@ -64,11 +64,6 @@ class Resource:
         self.throttle = throttle
         self._unflushed = unflushed
 
-    @property
-    def waits(self) -> bool:
-        """Return whether something that came for its account, or from it, waits for the store."""
-        return not self.account.work.is_idle
-
     def send(self, stanza: AddressedStanza) -> None:
         """Deliver a stanza to the client; it is written with the next flush of the domain."""
         self.session.deliver(stanza)

@@ -30,7 +30,7 @@ from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
 from gateway.im.throttle import Throttle
-from gateway.im.work import AccountJob, Later
+from gateway.im.work import AccountJob, Later, WorkQueue
 from gateway.routing.interfaces import IRoute, IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
@@ -213,12 +213,25 @@ class AccountDomain:
         """Take a stanza from a bound client; the caller calls `settle` after the last one of a batch."""
         resource.account.work.run_own(stanza, self._send, self._unsent, resource, stanza)
 
-    def answered(self, resource: Resource) -> Deferred[None] | None:
-        """Return None if nothing of the client's account waits for the store, else a Deferred that fires when all of
-        its own that waits now is done.
+    def answered(self, resource: Resource, asked: Address | None) -> Deferred[None] | None:
+        """Return None if nothing that concerns a question of this client waits for the store, else a Deferred that
+        fires when what the client's account has sent until now is done, or has reached the account that was asked.
         """
-        work = resource.account.work
-        return None if work.is_idle else work.mark()
+        work = self._work_for(resource, asked)
+        return None if work is None else work.mark(resource.account.address)
+
+    def is_answered_later(self, resource: Resource, asked: Address | None) -> bool:
+        """Return whether a question that the client has just sent waits for the store."""
+        return self._work_for(resource, asked) is not None
+
+    def _work_for(self, resource: Resource, asked: Address | None) -> WorkQueue | None:
+        """Return the queue in which a question waits: that of the client's account, then that of the asked one."""
+        if not resource.account.work.is_idle:
+            return resource.account.work
+        if asked is None or asked.domain != self._domain:
+            return None
+        account = self._accounts.get(asked.local)
+        return account.work if account is not None and not account.work.is_idle else None
 
     def _send(self, resource: Resource, stanza: Stanza) -> Later:
         return self._outbound.send(resource, stanza) if resource.account.exists else None

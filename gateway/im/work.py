@@ -138,13 +138,13 @@ class WorkQueue:
     def marks(self, account: Address | None = None) -> list[Deferred[None]]:
         """Return Deferreds that fire when everything that waits here now is done, or everything from an account."""
         if account is not None:
-            return [self._mark(self._cause(account))]
+            return [self.mark(account)]
         causes = () if self._others is None else tuple(self._others)
         return [self._mark(cause) for cause in (self._owner.bare, *causes)]
 
-    def mark(self) -> Deferred[None]:
-        """Return a Deferred that fires when all its own steps that wait now are done."""
-        return self._mark(self._owner.bare)
+    def mark(self, account: Address) -> Deferred[None]:
+        """Return a Deferred that fires when everything from an account that waits here now is done."""
+        return self._mark(self._cause(account))
 
     def _mark(self, cause: str) -> Deferred[None]:
         reached: Deferred[None] = Deferred()

@@ -115,6 +115,30 @@ def test_one_question_waits_for_the_store_at_a_time() -> None:
     assert sum(sizes) > MANY * DOCUMENT
 
 
+def test_one_question_to_another_account_waits_at_a_time_and_for_room() -> None:
+    """The queue of another account answers whether the client that asked has room or not."""
+    house = House("alice", "bob", slow=True)
+    alice, bob = house.connect().login("alice"), house.connect().login("bob")
+    house.store.answer_all()
+    alice.say(f"<iq type='set' id='card'><vCard xmlns='vcard-temp'><NOTE>{'x' * DOCUMENT}</NOTE></vCard></iq>")
+    house.store.answer_all()
+    ask = "".join(f"<iq type='get' id='{n}' to='alice@{HERE}'><vCard xmlns='vcard-temp'/></iq>" for n in range(MANY))
+    bob.say(ask)
+    bob.full = Deferred()
+    for _ in range(MANY):
+        house.store.answer_all()
+        pass_turn(house)
+    assert 0 < len(bob.heard()) < MOST
+    room, bob.full = bob.full, None
+    room.callback(None)
+    heard = ""
+    for _ in range(3 * MANY):
+        house.store.answer_all()
+        pass_turn(house)
+        heard += bob.heard()
+    assert answered(heard)[-1] == str(MANY - 1)
+
+
 def test_what_takes_long_without_an_answer_is_taken_in_shares_too(monkeypatch: pytest.MonkeyPatch) -> None:
     house = House("alice", "bob")
     alice, bob = house.connect().online("alice"), house.connect().online("bob")
