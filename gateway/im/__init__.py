@@ -2,7 +2,7 @@
 
 domain.py          AccountDomain: the route, and where clients are bound; everything begins here
 interfaces.py      IBoundClient: what a domain needs of a client's stream
-limits.py          the limits for one account
+limits.py          the limits for one account in memory; storage.records has those of what is stored
 account.py         an account and its resources, in memory
 accounts.py        which accounts are in memory
 work.py            the queue of each account, which keeps order while something waits for the store
