@@ -2,7 +2,7 @@
 
 A question takes, in this order: an open stream of the same pair; one that was opened for questions before; a new one,
 which carries nothing else and is kept while it is used. If the server cannot be asked, the key is neither valid nor
-invalid, and no stream to that server is opened for some time.
+invalid, and no stream to that server is opened for some time. Nor is it if no answer comes in time (§2.5).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from gateway.federation.outbound import OutboundSession, StreamOpener
 from gateway.federation.verification_places import Asker, VerificationPlaces
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import DomainPair
+
+ANSWER_SECONDS = 30.0
+"""The time that an authoritative server has for its answer on an open stream."""
 
 
 class KeyVerifier:
@@ -66,19 +69,27 @@ class KeyVerifier:
         way = order.pair.reversed()
         session = self._open_stream(way)
         if session is not None:
-            return session.ask(order.pair, order.stream_id, order.key)
+            return self._asked_on(session, order)
         if way in self._questions:
-            return self._questions[way].ask(order.pair, order.stream_id, order.key)
+            return self._asked_on(self._questions[way], order)
         now = self._clock.seconds()
         if self._backoff is not None and (until := self._backoff.retry_at(way.target, now)) is not None:
             why = f"the authoritative server could not be asked; next attempt in {until - now:.0f} s"
             return succeed(unanswered(order.pair, "remote-server-timeout", why))
         wait: Deferred[PairChecked] = Deferred()
         self._opened_for_questions(way).addCallbacks(
-            lambda session: session.ask(order.pair, order.stream_id, order.key).chainDeferred(wait),
+            lambda session: self._asked_on(session, order).chainDeferred(wait),
             lambda failure: wait.callback(_unverified(order.pair, failure.value)),
         )
         return wait
+
+    def _asked_on(self, session: OutboundSession, order: VerifyPair) -> Deferred[PairChecked]:
+        def too_late(*_: object) -> PairChecked:
+            why = f"the authoritative server did not answer within {ANSWER_SECONDS:g} s"
+            return unanswered(order.pair, "remote-server-timeout", why)
+
+        answer = session.ask(order.pair, order.stream_id, order.key)
+        return answer.addTimeout(ANSWER_SECONDS, self._clock, too_late)
 
     def _opened_for_questions(self, way: DomainPair) -> Deferred[OutboundSession]:
         """Return one stream, no matter how many ask for it at once."""

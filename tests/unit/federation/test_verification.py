@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.federation.delivery_failures import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
-from gateway.federation.verification import KeyVerifier
+from gateway.federation.verification import ANSWER_SECONDS, KeyVerifier
 from gateway.federation.verification_places import VerificationPlaces
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -41,7 +41,8 @@ class VerifierHarness:
         self.openings: list[Deferred[Any]] = []
         self.gone: list[Any] = []
         self.open_already: Stream | None = None
-        self.verifier = KeyVerifier(self, self._found, VerificationPlaces(3), Clock())  # type: ignore[arg-type]
+        self.clock = Clock()
+        self.verifier = KeyVerifier(self, self._found, VerificationPlaces(3), self.clock)  # type: ignore[arg-type]
 
     def _found(self, pair: DomainPair) -> Stream | None:
         return self.open_already if pair == PAIR else None
@@ -125,3 +126,26 @@ def test_not_too_many_keys_are_verified_at_once_for_all_streams_together(harness
     harness.openings[0].errback(DeliveryFailed("nobody there"))
     harness.verify(VerifyPair(pair=DomainPair(Domain("d5.test"), PAIR.sender), stream_id="id", key="key"))
     assert len(harness.openings) == 4
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["on a stream for questions", "on an open stream"])
+def test_a_server_that_does_not_answer_in_time_gives_back_the_place_and_a_late_answer_is_ignored(
+    harness: VerifierHarness, is_open: bool
+) -> None:
+    if is_open:
+        harness.open_already = stream = Stream(harness.log)
+        harness.verify()
+    else:
+        harness.verify()
+        harness.clock.advance(ANSWER_SECONDS)  # opening has its own time
+        stream = harness.stands()
+    harness.clock.advance(ANSWER_SECONDS - 1)
+    assert harness.log[-1] == "ask about far.test 1"
+    harness.clock.advance(1)
+    assert harness.log[-1] == "checked: None remote-server-timeout"
+    stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=True))
+    assert harness.log[-1] == "checked: None remote-server-timeout"
+    for _ in range(3):
+        harness.verify()
+    assert harness.log[-3:] == ["ask about far.test 1"] * 3
+    assert len(harness.clock.getDelayedCalls()) == 3
