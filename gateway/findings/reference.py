@@ -21,9 +21,9 @@ chapters *both ways* and *talk* follow.
     xmpp-gateway interop --compare monday.json example.net    # and what has changed since
 
 It makes at most 12 connections, one at a time, and takes at most 60 seconds. Addresses on loopback and the like are not
-visited unless `[dns] allow_networks` of the configuration allows them. The exit status is 0 if nothing is wrong, and 4
-if there is a finding of level *broken* or *flaw*. There is no grade: each finding says what was observed, what a
-standard expects, on which side the cause is, and what to do.
+visited, unless the configuration allows them with `[dns] allow_networks` or names them with `connect` in `[peers]`. The
+exit status is 0 if nothing is wrong, and 4 if there is a finding of level *broken* or *flaw*. There is no grade: each
+finding says what was observed, what a standard expects, on which side the cause is, and what to do.
 
 | level | meaning |
 |---|---|
