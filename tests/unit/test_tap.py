@@ -145,3 +145,31 @@ def test_without_an_observer_twistd_makes_its_own() -> None:
     application = Application("xmpp-gateway")
     Logged(None).setServiceParent(application)
     assert application.getComponent(ILogObserver, None) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (["--logfile=-", "--pidfile=service.pid"], "a daemon cannot log to standard output: name a file"),
+        (["--nodaemon", "--logfile=nowhere/service.log"], "twistd: cannot write the log to "),
+    ],
+)
+def test_a_log_that_cannot_be_written_ends_it(folder: Folder, before: list[str], told: str) -> None:
+    ended = twistd(folder.path, *before, "xmpp-gateway", "--config", folder.complete(""))
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (folder.path / "service.pid").exists()
+
+
+@pytest.mark.parametrize(("reactor", "fits"), [("select", False), ("asyncio", True)])
+def test_a_cluster_needs_the_loop_of_asyncio(folder: Folder, reactor: str, fits: bool) -> None:
+    (folder.path / "state").mkdir(mode=0o700)
+    (folder.path / "state" / "dialback.secret").write_bytes(b"short")  # which is looked at afterwards
+    cluster = '[cluster]\nurl = ["nats://127.0.0.1:1"]\nnode = "a"\nsecret = "the same on all nodes of this cluster"\n'
+    domain = '[domains."a.test"]\nserve = "echo"\n'
+    arguments = ["--nodaemon", f"--reactor={reactor}", "--pidfile=", "xmpp-gateway", "--config"]
+    ended = twistd(folder.path, *arguments, folder.complete(cluster + domain))
+    assert ended.returncode == 1
+    assert ("[cluster] needs asyncio's event loop" in ended.stderr) == (not fits)
+    assert ("dialback.secret: it has 5 bytes" in ended.stderr) == fits

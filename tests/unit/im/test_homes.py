@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.task import Clock
 
 from gateway.cluster.alone import Alone
+from gateway.cluster.lease import Life
 from gateway.cluster.node import ClusterNode
 from gateway.cluster.shards import placement, shard_of
 from gateway.im.homes import MOST_HOMELESS, WAIT_SECONDS, Homes
@@ -48,11 +49,11 @@ class LeasedStore:
 class HomeNode(Home, Party):
     """A node with a domain of accounts, in a store that all have in common."""
 
-    def __init__(self, name: str, engine: Alone, clock: Clock, store: MemoryStore) -> None:
+    def __init__(self, name: str, engine: Alone, clock: Clock, store: MemoryStore, process: str = "1") -> None:
         Party.__init__(self, name, engine, clock)
         Home.__init__(self, store=store)
         self.clock = clock
-        self.node = ClusterNode(name, f"{name}-1", engine, clock, self, clients=f"{name}.example.com")
+        self.node = ClusterNode(name, f"{name}-{process}", engine, clock, self, clients=f"{name}.example.com")
         self.claimed: dict[int, int] = {}
         self.homes = Homes(self.node, self.router, self.router.pass_on, QueueSpace(1 << 24), clock)
         self.domain = ShardedDomain(
@@ -70,6 +71,11 @@ class HomeNode(Home, Party):
         self.homes.evict = self.domain.evict
         self.homes.claim = self.claimed.update  # type: ignore[assignment]
         self.homes.cleared = self.domain.cleared
+
+    def life_changed(self, life: Life, why: str) -> None:
+        super().life_changed(life, why)
+        if life is Life.REPLACED:
+            self.homes.replaced()
 
     def shards_gained(self, shards: set[int]) -> None:
         super().shards_gained(shards)
@@ -183,6 +189,21 @@ def test_a_dead_node_s_accounts_live_at_another_within_15_seconds_and_what_waite
     site.advance(3)
     assert [raw.partition(b"<body>")[2][:1] for raw in site["b"].kept(local)] == [b"1", b"2", b"3"]
     assert not site["b"].world.got, "nobody was told of an error"
+
+
+def test_a_process_whose_name_is_taken_sends_its_clients_away(site: Site) -> None:
+    client, old = site.client("a", site.local["a"]), site["a"]
+    clone = HomeNode("a", Alone("a", site.hub), site.clock, site.store, process="2")
+    clone.node.start()
+    site.hub._nodes["a"] = clone.node.engine  # type: ignore[assignment]  # which gets what is for that name from now on
+    site.advance(2)
+    old.node.engine_changed(site.hub.entries["node.a"])  # which the first one would have seen
+    site.advance(5)
+    assert old.lives[-1] is Life.REPLACED
+    assert client.closed is not None
+    assert client.closed.condition is StreamCondition.RESET, "its account lives at the same name"
+    assert old.homes.suspended == 0
+    assert not old.homes.is_here(f"{site.local['a']}@{HERE}")
 
 
 def test_what_waits_for_too_long_is_answered_with_wait(site: Site) -> None:

@@ -16,8 +16,9 @@ from gateway.notices.attempts.records import Direction
 from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import CommandRefused
-from gateway.operations.control.operator import MOST_BODIES, MOST_BODY_LETTERS, Operator
+from gateway.operations.control.operator import MOST_BODIES, MOST_BODY_LETTERS, MOST_VERBOSE, Operator
 from gateway.operations.history import History
+from gateway.operations.log import LogLevels
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import OutboxLimits
 from gateway.timing.turns import Turns
@@ -143,3 +144,44 @@ def test_domains_that_are_held_with_nothing_waiting_are_told() -> None:
     told = now(Operator(steered, Turns(Clock())).waiting())
     assert told["held"] == ["later.test"]
     assert told["domains"] == []
+
+
+def verbose() -> Any:
+    """Return an operator of a gateway that logs from info on."""
+    steered: Any = Steered()
+    steered.levels = LogLevels("info")
+    return Operator(steered, Turns(Clock()))
+
+
+def test_the_level_of_the_log_is_set_for_everything_and_reset() -> None:
+    operator = verbose()
+    operator.log("debug", "far.test")
+    assert operator.log("warn") == {"level": "warn", "configured": "info", "domains": {"far.test": "debug"}}
+    assert operator.log() == {"level": "warn", "configured": "info", "domains": {"far.test": "debug"}}
+    assert operator.log("reset") == {"level": "info", "configured": "info", "domains": {}}
+    with pytest.raises(CommandRefused, match="'loud' is not a level"):
+        operator.log("loud")
+
+
+def test_not_every_domain_has_a_level_of_its_own() -> None:
+    operator = verbose()
+    for number in range(MOST_VERBOSE):
+        operator.log("debug", f"d{number}.test")
+    operator.log("warn", "d0.test")
+    with pytest.raises(CommandRefused, match="reset some of them first"):
+        operator.log("debug", "one.more.test")
+    operator.log("reset", "d0.test")
+    assert operator.log("debug", "one.more.test")["domains"]["one.more.test"] == "debug"
+
+
+@pytest.mark.parametrize("text", [" ", "x" * 100_000, "a\x00b"])
+def test_what_cannot_be_announced_is_refused(text: str) -> None:
+    with pytest.raises(CommandRefused):
+        verbose().announce(text)
+
+
+def test_without_an_outbox_its_commands_are_refused() -> None:
+    steered: Any = Steered()
+    steered.keeper = SimpleNamespace(outbox=None)
+    with pytest.raises(CommandRefused, match="the outbox is not open"):
+        Operator(steered, Turns(Clock())).hold("far.test")
