@@ -257,7 +257,7 @@ async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_i
     async with attached(ours) as component:
         send(component, "romeo@far.held.test", "never")
         await kept(ours, 1)
-        assert "1 stanza for far.held.test dropped" in ours.operate("queues", "drop", "far.held.test")
+        assert "dropped 1 stanza for far.held.test" in ours.operate("queues", "drop", "far.held.test")
         assert waiting(ours) == 0
     ours.restart()
     assert waiting(ours) == 0
