@@ -8,9 +8,9 @@ from itertools import groupby
 from twisted.internet.defer import Deferred
 
 from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
+from gateway.components.narration import ComponentNarrator
 from gateway.components.route import ComponentRoute
 from gateway.features.handshake import AttachComponent, ComponentAttached
-from gateway.notices.attempts.narration import ComponentNarrator
 from gateway.notices.attempts.records import Kind
 from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Publish, StanzasPassed

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_of_pair, proofs_on
@@ -396,36 +395,6 @@ class Narrator:
         KeyAnswered: _key_answered,
         NegotiationCompleted: _established,
         StreamErrorReceived: _error_received,
-        CloseTransport: _closing,
-    }
-
-
-class ComponentNarrator(Narrator):
-    """The writer of a component stream's record; a component proves only that it knows its secret (XEP-0114)."""
-
-    def _opened(self, opened: StreamOpened) -> None:
-        self.log.local = self.log.remote = self._facts.local or ""
-
-    def _name_the_refused(self) -> None:
-        """Name the domain that the component asks for, the only one in its header."""
-        header = self._stream.header
-        if header is not None and not self.log.remote:
-            self.log.local = self.log.remote = header.to_domain or ""
-
-    def _knows_the_secret(self, _: AttachComponent) -> None:
-        self.log.step(AttemptStep.PROOF, "by handshake: it knows the secret")
-
-    def _closing(self, closing: CloseTransport) -> None:
-        if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
-            told = "by handshake refused: its digest does not match our secret"
-            self.log.step(AttemptStep.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]')
-            self.log.end(Verdict.WRONG_SECRET, "the component has the wrong secret")
-        super()._closing(closing)
-
-    _on = {
-        **Narrator._on,
-        StreamOpened: _opened,
-        AttachComponent: _knows_the_secret,
         CloseTransport: _closing,
     }
 

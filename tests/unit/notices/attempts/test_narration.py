@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from gateway.components.narration import ComponentNarrator
 from gateway.features.handshake import AttachComponent
-from gateway.notices.attempts.narration import ComponentNarrator, Narrator, features_in_words
+from gateway.notices.attempts.narration import Narrator, features_in_words
 from gateway.notices.attempts.records import Attempt, AttemptStep, Direction, FurtherPair, Kind, StreamEnded
 from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.attempts.verdicts import Verdict
