@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from twisted.internet.abstract import FileDescriptor
+
 from gateway.bounds.tables import MOST_CAUSES
 from gateway.bundled.accepted import MOST_IDS
 from gateway.bundled.intake import MOST_BODY
@@ -46,8 +48,8 @@ from gateway.im.limits import MOST_WAITING_BYTES_EACH, MOST_WAITING_EACH
 from gateway.im.privileged import MOST_CONTACT_BYTES, MOST_CONTACTS_SHOWN
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
+from gateway.net.connection.reading_turns import UNPROVED_BYTES
 from gateway.net.connection.turn_shares import SECONDS_AT_ONCE, STANZAS_AT_ONCE
-from gateway.net.connection.unproved_reads import BYTES_AT_ONCE
 from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY
 from gateway.net.dns.questions import ResolverBounds
@@ -176,8 +178,10 @@ TABLE = (
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it",
         "net.connection.writable"),
-    Row("what streams that have proved nothing yet have sent", f"{BYTES_AT_ONCE:,} bytes each", "address",
-        "nothing more is read from it until its turn", "net.connection.unproved_reads"),
+    Row("what was read and waits for its turn", f"{FileDescriptor.bufferSize:,} bytes of each connection, "
+        f"{UNPROVED_BYTES:,} before anything is proved", "address",
+        "nothing more is read from the connection until then",
+        "net.connection.reading_turns"),
     Row("refused connections that are being sent the reason", f"{MOST_REFUSALS:,}", "",
         "further ones are closed without a reason",
         "net.listen.connection_limits"),

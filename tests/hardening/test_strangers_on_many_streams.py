@@ -11,16 +11,21 @@ from twisted.internet.task import Clock
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactor
 
-from gateway.net.connection.unproved_reads import SECONDS_IN_A_TURN, UnprovedReads
+from gateway.net.connection.reading_turns import SMALL_BYTES, ReadingTurns
 from gateway.net.listen.listening import ACCEPTED_IN_A_TURN, accept_few
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
 from tests.interop.peers.site import COMPONENT, SERVER
-from tests.interop.probe import Probe, dial, header
+from tests.interop.probe import Probe, client_tls, dial, header
 from tests.interop.world import World
+from tests.support.talk import header as header_of_theirs
+from tests.support.wire import Wire
 
 OURS, BRIDGE = "turns.test", "bridge.turns.test"
 STRANGERS, KEYS = 20, 1000
+SECONDS_IN_A_TURN = 0.3
+SENDER, SENDERS, MESSAGES = "much.test", 20, 5000
+DROPPED = f"<message type='error' from='a@{SENDER}' to='x@{OURS}'><body>x</body></message>"
 KEY = f"<db:verify from='flood.test' to='{OURS}' id='x'>a</db:verify>"
 PING = f"<iq type='get' id='ping' from='a@{BRIDGE}' to='{OURS}'><ping xmlns='urn:xmpp:ping'/></iq>"
 
@@ -30,7 +35,7 @@ class Flood:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.reads = UnprovedReads(self.clock)
+        self.reads = ReadingTurns(self.clock, SECONDS_IN_A_TURN)
         self.taken: list[str] = []
         self.waiting = 0
 
@@ -102,7 +107,51 @@ def test_a_port_accepts_few_in_one_turn() -> None:
     port.connectionLost(None)
 
 
-async def flood(probe: Probe) -> None:
+def message(number: int, size: int) -> str:
+    return f"<message id='{number}' from='a@theirs.test' to='b@ours.test'><body>{'x' * size}</body></message>"
+
+
+def overtaken() -> Wire:
+    """An established stream, in a turn of which other large reads have taken everything."""
+    wire = Wire(in_turns=True).type(header_of_theirs())
+    wire.clock.advance(0)
+    wire.log.clear()
+    assert wire.shares is not None
+    wire.shares.large.take("192.0.2.1:1", lambda: setattr(wire.clock, "rightNow", wire.clock.rightNow + 1))
+    return wire
+
+
+def test_a_small_read_is_taken_at_once_and_a_large_one_in_its_turn() -> None:
+    wire = overtaken().type(message(1, 10), message(2, SMALL_BYTES), message(3, 10))
+    assert wire.log == ["stanzas: 1", "transport: pause"]
+    wire.clock.advance(0)
+    assert wire.log[2:] == ["stanzas: 2", "transport: resume", "stanzas: 3"]
+
+
+def test_what_was_read_counts_when_the_other_side_has_gone() -> None:
+    wire = overtaken().type(message(1, SMALL_BYTES)).leave()
+    assert wire.log[1:3] == ["stanzas: 1", "left"]
+    wire.clock.advance(0)
+    assert wire.log.count("stanzas: 1") == 1
+
+
+def test_nothing_counts_after_we_have_cut_the_connection() -> None:
+    wire = overtaken().type(message(1, SMALL_BYTES))
+    wire.connection.abort("for a test")
+    wire.leave()
+    wire.clock.advance(0)
+    assert "stanzas: 1" not in wire.log
+
+
+def test_what_comes_while_the_stream_closes_does_not_overtake() -> None:
+    wire = overtaken().type(message(1, SMALL_BYTES))
+    wire.connection.close()
+    wire.type(message(2, 10))
+    wire.clock.advance(0)
+    assert [line for line in wire.log if "stanzas" in line] == ["stanzas: 1 2"]
+
+
+async def ask_about_keys(probe: Probe) -> None:
     """Ask about very many keys at once, and wait for the answers."""
     await probe.type(header("flood.test", OURS) + KEY * KEYS)
     await probe.header()
@@ -117,11 +166,37 @@ async def test_a_component_is_served_while_strangers_ask_about_keys(world: World
         component = await stack.enter_async_context(dial(gateway.address, COMPONENT))
         await component.attach(BRIDGE, "secret")
         probes = [await stack.enter_async_context(dial(gateway.address, SERVER)) for _ in range(STRANGERS)]
-        floods = asyncio.gather(*map(flood, probes))
-        answered = 0
-        while not floods.done():
-            await component.type(PING)
-            await component.element(120)
-            answered += 1
-        await floods
-    assert answered > 2 * STRANGERS
+        floods = asyncio.gather(*map(ask_about_keys, probes))
+        assert await pings_during(floods, component) > 2 * STRANGERS
+
+
+async def test_a_component_is_served_while_domains_send_without_end(world: World, start: Starter) -> None:
+    """These stanzas are dropped as soon as they are read, so nothing but reading slows their senders down."""
+    gateway = start(Gateway, OURS, components={BRIDGE: "secret"}, verbose=False)
+    assert isinstance(gateway, Gateway)
+    context = client_tls(world.bundle(world.authority.issue(SENDER)))
+    async with AsyncExitStack() as stack:
+        component = await stack.enter_async_context(dial(gateway.address, COMPONENT))
+        await component.attach(BRIDGE, "secret")
+        probes = [await stack.enter_async_context(dial(gateway.address, SERVER)) for _ in range(SENDERS)]
+        for probe in probes:
+            await probe.prove(context, SENDER, OURS)
+        floods = asyncio.gather(*(send_much(probe) for probe in probes))
+        assert await pings_during(floods, component) > 2 * SENDERS
+
+
+async def send_much(probe: Probe) -> None:
+    """Send many stanzas, and close the stream; the answer comes when all of them are read."""
+    await probe.type(DROPPED * MESSAGES + "</stream:stream>")
+    await probe.ended(120)
+
+
+async def pings_during(floods: asyncio.Future[list[None]], component: Probe) -> int:
+    """Return how many pings of the component are answered meanwhile."""
+    answered = 0
+    while not floods.done():
+        await component.type(PING)
+        await component.element(120)
+        answered += 1
+    await floods
+    return answered

@@ -83,7 +83,7 @@ def test_many_small_outputs_are_taken_in_shares_too() -> None:
 
     outputs = [StanzasReceived(stanzas=[stanza(message(number))]) for number in range(MANY)]
     assert is_much(outputs)
-    shares = TurnShares(clock, take, lambda shares: None, pytest.fail)
+    shares = TurnShares(clock, take, lambda shares: None, pytest.fail, lambda share: clock.callLater(0, share))
     shares.put(outputs)
     wait = shares.take()
     assert wait is not None

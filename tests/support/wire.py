@@ -21,6 +21,7 @@ from gateway.features.starttls import StartTLS
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import Timing
 from gateway.net.connection.protocol import StreamProtocol
+from gateway.net.connection.reading_turns import reading_shares
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile, server_profile
@@ -101,9 +102,11 @@ class Wire:
         terms: Terms | None = None,
         direct_tls: bool = False,
         profile: Profile | None = None,
+        in_turns: bool = False,
     ) -> None:
         self.log: list[str] = []
         self.clock = Clock()
+        self.shares = reading_shares(self.clock) if in_turns else None
         self.takes_time: list[Deferred[None]] = []
         self.owes: Deferred[None] | None = None  # fires when the other side has been given every answer
         self.ending = Ending(reason="it has not ended")
@@ -122,6 +125,7 @@ class Wire:
             direct_tls=direct_tls,
             watcher=self,
             idle_parsers=IdleParsers(self.clock),
+            turns=self.shares,
         )
         self.transport.protocol = self.connection
         self.connection.makeConnection(self.transport)

@@ -4,7 +4,7 @@ protocol.py            StreamProtocol: bytes to a Stream, and the orders of the 
 life.py                the life of a connection, as a table: what each state waits for, and how long
 securing.py            how TLS starts on it, and what its failure means
 readable.py            whether it is read from: back-pressure
-unproved_reads.py      reads of streams that have proved nothing yet, in shares
+reading_turns.py       what was read, taken in turns
 writable.py            what is written to it, and whether it takes more
 turn_shares.py         what one read has led to, a share in each turn
 gathering.py           stanzas written soon after each other, sent together

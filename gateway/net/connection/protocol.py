@@ -7,6 +7,7 @@ end. Everything with a meaning goes to the owner of the connection, a session, w
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,10 +26,10 @@ from gateway.net.connection.gathering import Gathering
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import TRANSITIONS, Life, Move, Timing
 from gateway.net.connection.readable import Readable
+from gateway.net.connection.reading_turns import SMALL_BYTES, UNPROVED_BYTES, ReadingShares
 from gateway.net.connection.securing import Securing
 from gateway.net.connection.stalling import StallWatch
 from gateway.net.connection.turn_shares import TurnShares, is_much
-from gateway.net.connection.unproved_reads import BYTES_AT_ONCE, UnprovedReads
 from gateway.net.connection.user_timeout import give_up_after
 from gateway.net.connection.writable import Writable
 from gateway.net.dns.targets import endpoint_text
@@ -69,6 +70,8 @@ _ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
 _TLS_OPEN = TLSState.OPEN
 _LITTLE = 4096  # bytes, which cannot be much
 
+_NOTHING, _EVERYTHING = -1, sys.maxsize  # bytes that are taken at once
+
 
 class StreamProtocol(Protocol):
     """The input and output of one stream."""
@@ -87,10 +90,10 @@ class StreamProtocol(Protocol):
         direct_tls: bool = False,
         watcher: Watcher | None = None,
         idle_parsers: IdleParsers | None = None,
-        unproved_reads: UnprovedReads | None = None,
+        turns: ReadingShares | None = None,
         witness: Witness | None = None,
     ) -> None:
-        """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
+        """`tls` makes OpenSSL's connection for this side and these facts; reads wait for no turn without `turns`."""
         self.stream = stream
         stream.ends_later = True
         self.session: Session | None = None  # from the moment the connection is made until it is lost
@@ -107,7 +110,9 @@ class StreamProtocol(Protocol):
         self._layer: TLSLayer | None = None  # once TLS has started
         self._watcher = watcher
         self._idle_parsers = idle_parsers
-        self._unproved_reads = unproved_reads  # until the stream is established
+        self._turns = turns
+        self._unread = b""  # until its turn
+        self._taken_at_once = _NOTHING  # what is larger waits for its turn
         self._is_resting = False
         self._readable = Readable()
         self._stall = StallWatch(self, clock, timing.stall)
@@ -129,8 +134,8 @@ class StreamProtocol(Protocol):
         transport.setTcpKeepAlive(True)  # so that a dead peer is noticed eventually
         give_up_after(transport, self.timing.silence)
         self._readable.begin(transport)
-        if self._unproved_reads is not None:
-            self._readable.read_at_once(BYTES_AT_ONCE)
+        if self._turns is not None:
+            self._readable.read_at_once(UNPROVED_BYTES)
         self._writable.begin(transport)
         if self._watcher is not None:
             self._watcher.entered(self)
@@ -141,8 +146,8 @@ class StreamProtocol(Protocol):
             self._begin()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._unproved_reads is not None:
-            self._receive_in_turn(self._unproved_reads, data)
+        if len(data) > self._taken_at_once and self._turns is not None:
+            self._receive_in_turn(self._turns, data)
             return
         layer = self._layer
         if layer is None:
@@ -154,20 +159,36 @@ class StreamProtocol(Protocol):
             if room is not None:
                 self._wait_before_reading(room)
 
-    def _receive_in_turn(self, reads: UnprovedReads, data: bytes) -> None:
-        def receive() -> None:
-            if self.is_lost:
-                return
-            self._unproved_reads = None
-            self.dataReceived(data)
-            if self.life is _NEGOTIATING:
-                self._unproved_reads = reads
-            else:
-                self._readable.read_at_once()
-
-        wait = reads.take(self.peer_address, receive)
+    def _receive_in_turn(self, turns: ReadingShares, data: bytes) -> None:
+        self._unread += data
+        if len(self._unread) > len(data):
+            return  # its turn comes with what is there already
+        self._taken_at_once = _NOTHING
+        wait = turns.for_reads(is_proved=self.life is not _NEGOTIATING).take(self.peer_address, self._receive_unread)
         if wait is not None:
             self._readable.wait_for(wait)
+
+    def _receive_unread(self) -> None:
+        data, self._unread = self._unread, b""
+        if not data:
+            return  # the connection is lost
+        self._taken_at_once = _EVERYTHING
+        try:
+            self.dataReceived(data)
+        except Exception:
+            self.abort("a failure of the gateway")  # as Twisted does where it calls us
+            raise
+        if self.life is _NEGOTIATING:
+            self._taken_at_once = _NOTHING
+        else:
+            self._taken_at_once = SMALL_BYTES
+            self._readable.read_at_once()
+
+    def _receive_rest(self) -> None:
+        """Take what is left when the other side ends the connection: what was read counts."""
+        if self.life is Life.OPEN:
+            self._receive_unread()
+        self._unread = b""
 
     def _read_secured(self, layer: TLSLayer, data: bytes) -> None:
         before = layer.state
@@ -206,6 +227,14 @@ class StreamProtocol(Protocol):
             self._carry_out(outputs)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._stop_writing()
+        self._readable.close()
+        try:
+            self._receive_rest()
+        finally:
+            self._connection_ended(reason)
+
+    def _connection_ended(self, reason: Failure) -> None:
         reason = self._securing.true_reason(reason)
         ending = ending_of(
             self.stream,
@@ -214,8 +243,6 @@ class StreamProtocol(Protocol):
             answered=self.life is Life.CLOSE_SENT and reason.check(ConnectionDone) is not None,
             reading=self._stall.reading,
         )
-        self._stop_writing()
-        self._readable.close()
         if self._shares is not None:  # what was read counts
             self._shares.ending = ending
         else:
@@ -306,6 +333,7 @@ class StreamProtocol(Protocol):
     def abort(self, because: str) -> None:
         """Cut the connection."""
         self._end_for(because)
+        self._unread = b""
         self._stop_writing()
         self.transport.abortConnection()
 
@@ -336,11 +364,17 @@ class StreamProtocol(Protocol):
         if self._shares is not None:
             self._shares.put_first(outputs)
             return
-        self._shares = TurnShares(self._clock, self._carry_out_one, self._carried_out, self.abort)
+        self._shares = TurnShares(self._clock, self._carry_out_one, self._carried_out, self.abort, self._later)
         self._shares.put(outputs)
         wait = self._shares.take()
         if wait is not None:
             self._wait_before_reading(wait)
+
+    def _later(self, take: Callable[[], None]) -> None:
+        if self._turns is not None:
+            self._turns.for_reads(is_proved=self.life is not _NEGOTIATING).take_later(self.peer_address, take)
+        else:
+            self._clock.callLater(0, take)
 
     def _carry_out_one(self, output: Output) -> None:
         if self.session is not None:

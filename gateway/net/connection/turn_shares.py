@@ -27,7 +27,7 @@ SECONDS_AT_ONCE = 0.02
 class TurnShares:
     """The outputs of a stream that are still to be carried out."""
 
-    __slots__ = ("_abort", "_carry_out", "_clock", "_finished", "_rest", "ending", "until_done")
+    __slots__ = ("_abort", "_carry_out", "_clock", "_finished", "_later", "_rest", "ending", "until_done")
 
     def __init__(
         self,
@@ -35,9 +35,10 @@ class TurnShares:
         carry_out: Callable[[Output], None],
         finished: Callable[[TurnShares], None],
         abort: Callable[[str], None],
+        later: Callable[[Callable[[], None]], None],
     ) -> None:
         """`finished` is called when nothing is left; `abort` cuts the connection, as Twisted does when code that reads
-        from it fails.
+        from it fails; `later` has the next share taken in another turn.
         """
         self.ending: Ending | None = None  # of the connection, if it is lost meanwhile
         self.until_done: Deferred[None] | None = None  # once there was more than one share
@@ -45,6 +46,7 @@ class TurnShares:
         self._carry_out = carry_out
         self._finished = finished
         self._abort = abort
+        self._later = later
         self._rest: deque[Output] = deque()
 
     def put(self, outputs: Iterable[Output]) -> None:
@@ -64,7 +66,7 @@ class TurnShares:
             while self._rest:
                 self._carry_out(self._rest.popleft())
                 if self._rest and self._clock.seconds() >= until:
-                    self._clock.callLater(0, self._take_later)
+                    self._later(self._take_later)
                     if self.until_done is None:
                         self.until_done = Deferred()
                     return self.until_done

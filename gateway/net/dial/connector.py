@@ -20,7 +20,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import Timing
 from gateway.net.connection.protocol import StreamProtocol
-from gateway.net.connection.unproved_reads import UnprovedReads
+from gateway.net.connection.reading_turns import ReadingShares
 from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.time_shares import TimeShare
 from gateway.net.dial.tries import AddressTry, Shown, Tries, TryEnding
@@ -81,7 +81,7 @@ class Connector:
         budget: Budget,
         timing: Timing,
         idle_parsers: IdleParsers,
-        unproved_reads: UnprovedReads,
+        reading_shares: ReadingShares,
         publish: Publish,
         numbers: Iterator[int],
         places: Places,
@@ -99,7 +99,7 @@ class Connector:
         self._budget = budget
         self._timing = timing
         self._idle_parsers = idle_parsers
-        self._unproved_reads = unproved_reads
+        self._reading_shares = reading_shares
         self._publish = publish
         self._numbers = numbers
         self._time_of_day = time_of_day(reactor)
@@ -272,7 +272,7 @@ class Connector:
             timing=self._timing,
             direct_tls=direct,
             idle_parsers=self._idle_parsers,
-            unproved_reads=self._unproved_reads,
+            turns=self._reading_shares,
             witness=self._witnesses.at_target(target.tlsa),
         )
 

@@ -19,7 +19,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import Timing
 from gateway.net.connection.protocol import StreamProtocol
-from gateway.net.connection.unproved_reads import UnprovedReads
+from gateway.net.connection.reading_turns import ReadingShares
 from gateway.net.listen.connection_limits import ConnectionLimits
 from gateway.net.trust.witness import Witness
 from gateway.stream.budget import Budget
@@ -92,7 +92,7 @@ class Door(ServerFactory):
         budget: Budget,
         timing: Timing,
         idle_parsers: IdleParsers,
-        unproved_reads: UnprovedReads,
+        reading_shares: ReadingShares,
     ) -> None:
         self._behind = behind
         self._connection_limits = connection_limits
@@ -103,7 +103,7 @@ class Door(ServerFactory):
         self._budget = budget
         self._timing = timing
         self._idle_parsers = idle_parsers
-        self._unproved_reads = unproved_reads
+        self._reading_shares = reading_shares
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
@@ -122,6 +122,6 @@ class Door(ServerFactory):
             direct_tls=self._direct_tls,
             watcher=self._connection_limits,
             idle_parsers=self._idle_parsers,
-            unproved_reads=self._unproved_reads,
+            turns=self._reading_shares,
             witness=behind.witness(neighbourhood(host)) if behind.witness is not None else None,
         )

@@ -112,7 +112,7 @@ def _door(
         budget=shared.budget,
         timing=shared.timing,
         idle_parsers=shared.idle_parsers,
-        unproved_reads=shared.unproved_reads,
+        reading_shares=shared.reading_shares,
     )
 
 

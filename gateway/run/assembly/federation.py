@@ -152,7 +152,7 @@ def _connector(
         budget=shared.budget,
         timing=shared.timing,
         idle_parsers=shared.idle_parsers,
-        unproved_reads=shared.unproved_reads,
+        reading_shares=shared.reading_shares,
         publish=shared.board.publish,
         numbers=shared.numbers,
         places=shared.places,

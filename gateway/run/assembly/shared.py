@@ -13,7 +13,7 @@ from twisted.internet.base import ReactorBase
 from gateway.config.settings import Settings
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import Timing
-from gateway.net.connection.unproved_reads import UnprovedReads
+from gateway.net.connection.reading_turns import ReadingShares, reading_shares
 from gateway.net.listen.connection_limits import Places
 from gateway.net.listen.descriptors import room_for
 from gateway.net.listen.listening import Endpoints
@@ -52,7 +52,7 @@ class Shared:
     budget: Budget
     timing: Timing
     idle_parsers: IdleParsers
-    unproved_reads: UnprovedReads
+    reading_shares: ReadingShares
 
     @property
     def settings(self) -> Settings:
@@ -105,7 +105,7 @@ def share(settings: Settings, reactor: IReactor) -> Shared:
             silence=limits.silence_seconds,
         ),
         idle_parsers=IdleParsers(reactor),
-        unproved_reads=UnprovedReads(reactor),
+        reading_shares=reading_shares(reactor),
     )
 
 

@@ -1,0 +1,104 @@
+"""ReadingTurns: what was read from connections, taken in shares of each turn of the event loop.
+
+Anybody can open a hundred connections and have each read cost us milliseconds: a TLS handshake, a password, dialback
+keys that we are asked about. A domain is quickly proved, and then each read brings a thousand stanzas. A connection
+that sends little must not wait for all of that. So two kinds of reads have a share of each turn: all reads of streams
+that have proved nothing yet, which are kept small, and the large reads of the others. Further ones wait for a later
+turn, and until then nothing more is read from their connections. Addresses take turns, so an address with many
+connections delays the others no longer than one with a single connection would.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.bounds.tables import address_of
+from gateway.timing.timers import Timer
+
+UNPROVED_SECONDS = 0.01
+"""The time in one turn for reads of streams that have proved nothing yet."""
+LARGE_SECONDS = 0.02
+"""The time in one turn for large reads of others."""
+UNPROVED_BYTES = 4096
+"""The bytes of one read before anything is proved: it is taken as a whole."""
+SMALL_BYTES = 4096
+"""What was read is taken at once up to this size, if something is proved."""
+
+
+class ReadingTurns:
+    """The reads that share a part of each turn, and the rest of the last read in it."""
+
+    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+        self._seconds = seconds
+        self._now = clock.seconds
+        self._next_turn = Timer(clock)
+        self._used = 0.0  # seconds in this turn
+        self._waiting: dict[str, deque[_ReadInTurn]] = {}  # by address, in the order of their turns
+
+    def take(self, peer_address: str, take: Callable[[], None]) -> Deferred[None] | None:
+        """Take a read at once, or in a later turn: then return a Deferred that fires when it is taken."""
+        if not self._waiting and self._used < self._seconds:
+            self._take(take)
+            self._go_on()
+            return None
+        return self.take_later(peer_address, take)
+
+    def take_later(self, peer_address: str, take: Callable[[], None]) -> Deferred[None]:
+        """Take a read, or what is left of one, in a later turn; the Deferred fires when it is taken."""
+        taken: Deferred[None] = Deferred()
+        self._waiting.setdefault(address_of(peer_address), deque()).append((take, taken))
+        self._go_on()
+        return taken
+
+    def _go_on(self) -> None:
+        if not self._next_turn.is_running:
+            self._next_turn.start(0, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._used = 0.0
+        while self._waiting and self._used < self._seconds:
+            address = next(iter(self._waiting))
+            reads = self._waiting.pop(address)
+            take, taken = reads.popleft()
+            if reads:
+                self._waiting[address] = reads  # behind all others
+            self._go_on()  # whatever happens
+            try:
+                self._take(take)
+            finally:
+                taken.callback(None)
+
+    def _take(self, take: Callable[[], None]) -> None:
+        began = self._now()
+        try:
+            take()
+        finally:
+            self._used += self._now() - began
+
+
+_ReadInTurn = tuple[Callable[[], None], Deferred[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingShares:
+    """The turns of both kinds of reads."""
+
+    unproved: ReadingTurns
+    large: ReadingTurns
+
+    def for_reads(self, *, is_proved: bool) -> ReadingTurns:
+        """Return the turns for the reads of a stream."""
+        return self.large if is_proved else self.unproved
+
+
+def reading_shares(clock: IReactorTime) -> ReadingShares:
+    """Return the turns of one event loop."""
+    return ReadingShares(
+        unproved=ReadingTurns(clock, UNPROVED_SECONDS),
+        large=ReadingTurns(clock, LARGE_SECONDS),
+    )
