@@ -30,6 +30,7 @@ privileged.py      XEP-0356: components that act for accounts
 announcing.py      messages of an operator to everybody who is online, or to all accounts
 discovery.py       XEP-0030, XEP-0199, and remains of RFC 3921
 documents.py       XEP-0049, XEP-0054
+answer_rates.py    how much of them others may ask for
 blocking.py        XEP-0191; blocklist.py: the senders that an address matches
 carbons.py         XEP-0280
 offline.py         XEP-0160, XEP-0203

@@ -8,6 +8,7 @@ from functools import partial
 
 from gateway.im import carbons, discovery
 from gateway.im.account import Resource
+from gateway.im.answer_rates import AnswerRates
 from gateway.im.blocking import Blocking
 from gateway.im.delegated import Delegation
 from gateway.im.documents import Documents
@@ -99,7 +100,8 @@ def assemble(
         **discovery.services(FEATURES, partial(delegation.announced, of_account=True)),
         **privileged.services,
     }
-    services = Services(router, store, delegation, table)
+    rates = AnswerRates(domain, now)
+    services = Services(router=router, store=store, delegation=delegation, rates=rates, table=table)
     return DomainParts(
         presences=presences,
         offline=offline,

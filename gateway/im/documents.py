@@ -25,7 +25,9 @@ class Documents:
     def __init__(self, store: IStore) -> None:
         self._store = store
         self.services = {
-            ("get", VCARD, "vCard"): AccountService(self.get_card, Audience.ANYBODY, of_nobody=_EMPTY_CARD),
+            ("get", VCARD, "vCard"): AccountService(
+                self.get_card, Audience.ANYBODY, of_nobody=_EMPTY_CARD, may_be_large=True
+            ),
             ("set", VCARD, "vCard"): AccountService(self.set_card, Audience.OWNER),
             ("get", PRIVATE_STORAGE, "query"): AccountService(self.get_private, Audience.OWNER),
             ("set", PRIVATE_STORAGE, "query"): AccountService(self.set_private, Audience.OWNER),

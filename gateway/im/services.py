@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred
 
 from gateway.im.account import Account, Resource
+from gateway.im.answer_rates import AnswerRates
 from gateway.im.answers import result_for
 from gateway.im.delegated import Delegation
 from gateway.routing.interfaces import IRouter
@@ -65,13 +66,14 @@ class Request:
             return self.resource.address
         return self.stanza.from_
 
-    def answer(self, payload: Element | None) -> None:
-        """Send the result."""
+    def answer(self, payload: Element | None) -> int:
+        """Send the result; return its size."""
         reply = result_for(self.account, self.stanza, payload)
         if self.resource is not None:
             self.resource.send(reply)
         else:
             self._router.route(reply)
+        return len(reply.raw)
 
 
 Reply: TypeAlias = Coroutine[Deferred[Any], Any, Element | Answered | None]
@@ -86,6 +88,7 @@ class AccountService:
     refusal: StanzaCondition = StanzaCondition.SERVICE_UNAVAILABLE
     of_nobody: Element | None = None  # the result if there is no account; without it, `refusal` is the answer
     granted: Callable[[Request], bool] = lambda _: False  # whether the sender may use it besides the audience
+    may_be_large: bool = False  # so what others get of it is limited by bytes
 
 
 ServiceKey: TypeAlias = tuple[str, str, str]
@@ -95,9 +98,16 @@ class Services:
     """The table of services, and its look-up."""
 
     def __init__(
-        self, router: IRouter, store: IStore, delegation: Delegation, table: Mapping[ServiceKey, AccountService]
+        self,
+        *,
+        router: IRouter,
+        store: IStore,
+        delegation: Delegation,
+        rates: AnswerRates,
+        table: Mapping[ServiceKey, AccountService],
     ) -> None:
         self._router = router
+        self._rates = rates
         self._delegation = delegation
         self._store = store
         self._table = table
@@ -112,9 +122,13 @@ class Services:
         service = self._find(stanza, request.payload)
         if not await self._may_use(service, request):
             raise StanzaError(service.refusal)
+        if service.may_be_large and resource is None:
+            self._rates.check(request.sender)
         payload = await service.answer(request)
         if not isinstance(payload, Answered):
-            request.answer(payload)
+            size = request.answer(payload)
+            if service.may_be_large and resource is None:
+                self._rates.charge(request.sender, size)
 
     def serve_for_nobody(self, stanza: AddressedStanza) -> None:
         """Answer a request to an address without an account as any account answers a stranger; raise StanzaError."""
@@ -126,6 +140,8 @@ class Services:
         service = self._find(stanza, payload)
         if service.of_nobody is None:
             raise StanzaError(service.refusal)
+        if service.may_be_large:
+            self._rates.check(stanza.from_)
         self._router.route(result_reply(stanza, service.of_nobody))
 
     def _find(self, stanza: Stanza, payload: Element) -> AccountService:

@@ -14,11 +14,19 @@ from typing import Any, NamedTuple, TypeAlias
 
 from twisted.internet.defer import Deferred
 
+from gateway.bounds.tables import family
+from gateway.xmpp.addresses import Address, Domain
+
 Later: TypeAlias = Coroutine[Deferred[Any], Any, None] | None
 # A job returns None when it is done, or a coroutine if it has to wait for something.
 AccountJob: TypeAlias = Callable[..., Later]
 # Called for a step that fails, with the step's own arguments and then the Failure.
 Failed: TypeAlias = Callable[..., None]
+
+
+def cause_of(sender: Address, here: Domain) -> str:
+    """Return what counts as one sender: an account of this domain, or another domain with its subdomains."""
+    return sender.bare if sender.domain == here else family(sender.domain)
 
 
 class StepKind(Enum):

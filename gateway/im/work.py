@@ -15,9 +15,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from gateway.bounds.tables import family
 from gateway.im.limits import AccountLimits
-from gateway.im.waiting_steps import AccountJob, Failed, Later, SharedSteps, StepKind, Steps, WaitingStep
+from gateway.im.waiting_steps import AccountJob, Failed, Later, SharedSteps, StepKind, Steps, WaitingStep, cause_of
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
@@ -112,7 +111,9 @@ class WorkQueue:
         elif stanza.from_.bare == self._owner.bare:
             self.run_own(stanza, step, failed, *arguments)
         else:
-            self._wait_for_turn(self._cause(stanza.from_), WaitingStep(step, failed, arguments, len(stanza.raw)))
+            self._wait_for_turn(
+                cause_of(stanza.from_, self._owner.domain), WaitingStep(step, failed, arguments, len(stanza.raw))
+            )
 
     def run_own(self, stanza: Stanza, step: AccountJob, failed: Failed, *arguments: Any) -> None:
         """Take a step for what a client of the account has sent, as `run` does."""
@@ -144,7 +145,7 @@ class WorkQueue:
 
     def mark(self, account: Address) -> Deferred[None]:
         """Return a Deferred that fires when everything from an account that waits here now is done."""
-        return self._mark(self._cause(account))
+        return self._mark(cause_of(account, self._owner.domain))
 
     def _mark(self, cause: str) -> Deferred[None]:
         reached: Deferred[None] = Deferred()
@@ -157,9 +158,6 @@ class WorkQueue:
         else:  # at most the step that is under way is of this cause
             self._wait(step, is_next=True)
         return reached
-
-    def _cause(self, sender: Address) -> str:
-        return sender.bare if sender.domain == self._owner.domain else family(sender.domain)
 
     def _wait(self, step: WaitingStep, *, is_next: bool = False) -> None:
         if self._own is None:

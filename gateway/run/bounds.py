@@ -41,6 +41,8 @@ from gateway.handlers.route import MOST_OPEN
 from gateway.handlers.subprotocols import MOST_REQUESTS
 from gateway.handlers.subscribers import MOST_OF_A_DOMAIN, MOST_SUBSCRIBERS
 from gateway.im.accounts import MOST_WAITING, MOST_WAITING_BYTES
+from gateway.im.answer_rates import BYTES_A_SECOND
+from gateway.im.answer_rates import SECONDS_AT_ONCE as SECONDS_OF_ANSWERS
 from gateway.im.client_state import MOST as MOST_HELD
 from gateway.im.delegated import MOST_DELEGATED
 from gateway.im.homes import MOST_HOMELESS
@@ -133,6 +135,10 @@ TABLE = (
     Row("stanzas to one account that wait for the store", f"{MOST_WAITING_EACH:,}, {MOST_WAITING_BYTES_EACH:,} bytes",
         "sending domain; account, if it is in the same domain",
         "the newest of the share with most is bounced: resource-constraint", "im.waiting_steps im.limits"),
+    Row("vCards that others ask for",
+        f"{BYTES_A_SECOND:,} bytes a second, {BYTES_A_SECOND * SECONDS_OF_ANSWERS:,} at once",
+        "asking domain; account, if it is in the same domain", "further requests get an error: resource-constraint",
+        "im.answer_rates"),
     Row("stanzas of an account's own clients that wait for the store",
         f"{MOST_WAITING_EACH:,}, {MOST_WAITING_BYTES_EACH:,} bytes", "account",
         "further ones are bounced: resource-constraint", "im.work im.limits"),

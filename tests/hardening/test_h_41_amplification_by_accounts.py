@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.im.answer_rates import BYTES_A_SECOND, SECONDS_AT_ONCE
 from gateway.im.limits import AccountLimits
 from gateway.storage.records import StoreLimits
 from tests.support.accounts import Home
@@ -129,3 +130,33 @@ def test_h_41_offline_messages_are_bounded_by_number_and_bytes() -> None:
     assert len(home.kept("alice")) == 3
     assert len(home.world.got) == 3
     assert all(b"service-unavailable" in stanza.raw for stanza in home.world.got)
+
+
+CARD = "<vCard xmlns='vcard-temp'/>"
+CARD_BYTES = 100_000
+
+
+def asked_for_card(home: Home, sender: str, to: str = ALICE) -> int:
+    """Return the size of the answer to one request for a card."""
+    home.world.got.clear()
+    home.arrive(f"<iq from='{sender}/x' to='{to}' type='get' id='1'>{CARD}</iq>")
+    return sum(len(answer.raw) for answer in home.world.got)
+
+
+def test_h_41_cards_that_one_domain_asks_for_are_bounded_in_bytes() -> None:
+    home = Home("alice")
+    note = f"<NOTE>{'x' * CARD_BYTES}</NOTE>"
+    home.client("alice").say(f"<iq type='set' id='1'><vCard xmlns='vcard-temp'>{note}</vCard></iq>")
+    answered = 0
+    for number in range(2 * BYTES_A_SECOND * SECONDS_AT_ONCE // CARD_BYTES):
+        answered += asked_for_card(home, f"e{number}@{number}.example.net") > CARD_BYTES
+    assert answered == pytest.approx(BYTES_A_SECOND * SECONDS_AT_ONCE / CARD_BYTES, rel=0.01)
+    asked_for_card(home, EVE)
+    refused = home.world.heard()
+    assert "resource-constraint" in refused[0]
+    asked_for_card(home, EVE, to="nobody@example.com")
+    assert home.world.heard()[0].replace("nobody@", "alice@") == refused[0]
+    assert asked_for_card(home, "bob@other.test") > CARD_BYTES
+    home.clock.advance(1)
+    later = sum(asked_for_card(home, EVE) > CARD_BYTES for _ in range(1000))
+    assert later == pytest.approx(BYTES_A_SECOND / CARD_BYTES, abs=2)
