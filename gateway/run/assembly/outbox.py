@@ -34,9 +34,10 @@ OPENINGS = 50
 """The number of domains tried at a time after the start."""
 _TURN_SECONDS = 0.25
 _REST_SECONDS = 60.0
+_BACK_SECONDS = 30.0  # after the start before anything expires, so that components are back to get their errors
 _AGE_SECONDS = 5.0  # between two readings of the oldest stanza's age
 _IDLE_ROUNDS = 2  # of them, of which one is made though nothing waits: a server may be gone
-_SLICE = 50  # stanzas that expire in one turn: two hundred a second
+SLICE = 50  # stanzas that expire in one turn: two hundred a second
 
 
 class Kept(Service):
@@ -81,6 +82,7 @@ class Kept(Service):
         else:
             self._keeper.begin_opening()
             self._patience.start(OPENING_SECONDS, self._go_without)
+        self._next_look = self._shared.reactor.seconds() + min(_BACK_SECONDS, self._shortest() / 10)
         self._await_turn()
 
     @property
@@ -250,7 +252,7 @@ class Kept(Service):
         if outbox is None or self._is_looking or now < self._next_look:
             return
         self._is_looking = True
-        outbox.expired(self._shared.time_of_day(), _SLICE).addCallbacks(self._expire, ignore_failure).addBoth(
+        outbox.expired(self._shared.time_of_day(), SLICE).addCallbacks(self._expire, ignore_failure).addBoth(
             self._looked
         )
 
@@ -282,9 +284,9 @@ class Kept(Service):
             name = name_of(each.raw)
             router.bounce(restored(name, each.raw), expired(each.pair.target, each.accepted))
         self._keeper.counts["expired"] += len(ended)
+        router.flush()  # before they are gone from the disk
         if ended and self._keeper.outbox is not None:
             self._keeper.outbox.remove([each.number for each in ended]).addErrback(ignore_failure)
-        router.flush()
 
     def _is_being_sent(self, each: ExpiredStanza) -> bool:
         component = self._served.placed_route(each.pair.target)

@@ -221,11 +221,30 @@ def test_stanzas_expire_one_slice_after_the_other(running: Running, monkeypatch:
     outbox = running.gateway.keeper.outbox
     assert outbox is not None
     when = running.gateway.shared.time_of_day()
-    ended = assembly._SLICE + 1
+    ended = assembly.SLICE + 1
     stanza = b"<message xmlns='jabber:server' from='a@im.test' to='b@far.test'><body>Hi</body></message>"
     outbox.put(PAIR, [stanza] * ended, accepted=when, expires=when + 1).addErrback(lambda failure: None)
     running.reactor.pump([1.0] * 61)
     assert running.gateway.keeper.counts["expired"] == ended
+
+
+def test_nothing_expires_before_its_senders_are_back_after_a_start(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    router = running.gateway.routing.router
+    monkeypatch.setattr(type(router), "bounce", lambda *_: done.append("bounced"))
+    running.start()
+    outbox = running.gateway.keeper.outbox
+    assert outbox is not None
+    monkeypatch.setattr(outbox, "remove", lambda numbers: (done.append("removed"), succeed(None))[1])
+    when = running.gateway.shared.time_of_day()
+    stanza = b"<message xmlns='jabber:server' from='a@im.test' to='b@far.test'><body>Hi</body></message>"
+    outbox.put(PAIR, [stanza], accepted=when - 2, expires=when - 1).addErrback(lambda failure: None)
+    running.reactor.pump([1.0] * 29)
+    assert done == []
+    running.reactor.pump([0.25] * 8)
+    assert done[:2] == ["bounced", "removed"], "its sender is told first"
 
 
 # -- a file that cannot be opened at the start -------------------------------------------------------------------------
