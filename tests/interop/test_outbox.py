@@ -24,10 +24,10 @@ PUT_SECONDS = 0.3  # several times what a put may take
 BACK_SECONDS = 60.0  # of a busy machine, for everything to arrive
 
 
-def gateway(start: Starter, **rules: Any) -> Peer:
+def gateway(start: Starter, kind: type[Gateway] = Gateway, **rules: Any) -> Peer:
     """A gateway with an outbox and a component."""
     options = {"peers": {"any": {"keep": "waiting", "connect_seconds": 2, **rules}}}
-    return start(Gateway, "outbox.test", components={COMPONENT: "secret"}, options=options)
+    return start(kind, "outbox.test", components={COMPONENT: "secret"}, options=options)
 
 
 def waiting(ours: Peer) -> int:
