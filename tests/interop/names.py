@@ -18,7 +18,7 @@ from tests.interop.peers.site import CLIENT, CLIENT_TLS, NAMES, SERVER, SERVER_T
 from tests.support import forks
 
 MOST_HOSTS = 95  # names and addresses; nss_wrapper refuses the whole file when there are more than a hundred
-UNCACHED = {"TTL": 0}  # a domain may move to another address from one test to the next
+UNCACHED = 0  # a domain may move to another address from one test to the next
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -34,19 +34,22 @@ class Nameserver(Server):
         self._addresses: dict[str, str] = {}
         self._hosts_time = 0
 
-    def publish(self, address: str, *domains: str, port: int = SERVER, direct_tls: bool = False) -> None:
+    def publish(
+        self, address: str, *domains: str, port: int = SERVER, direct_tls: bool = False, ttl: int = UNCACHED
+    ) -> None:
         """Let domains be found at an address: with STARTTLS, and with direct TLS before it where that is said.
 
         The records for clients are there too, whether the server has accounts or not.
         """
         for domain in domains:
             self._addresses[domain] = address
-            self._records[domain] = {"A": [address], **UNCACHED}
-            self._records[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {port} {domain}"], **UNCACHED}
-            self._records[f"_xmpp-client._tcp.{domain}"] = {"SRV": [f"10 0 {CLIENT} {domain}"], **UNCACHED}
+            lasting = {"TTL": ttl}
+            self._records[domain] = {"A": [address], **lasting}
+            self._records[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {port} {domain}"], **lasting}
+            self._records[f"_xmpp-client._tcp.{domain}"] = {"SRV": [f"10 0 {CLIENT} {domain}"], **lasting}
             if direct_tls:
-                self._records[f"_xmpps-server._tcp.{domain}"] = {"SRV": [f"5 0 {SERVER_TLS} {domain}"], **UNCACHED}
-                self._records[f"_xmpps-client._tcp.{domain}"] = {"SRV": [f"5 0 {CLIENT_TLS} {domain}"], **UNCACHED}
+                self._records[f"_xmpps-server._tcp.{domain}"] = {"SRV": [f"5 0 {SERVER_TLS} {domain}"], **lasting}
+                self._records[f"_xmpps-client._tcp.{domain}"] = {"SRV": [f"5 0 {CLIENT_TLS} {domain}"], **lasting}
         self.write_configuration()
 
     @property

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from twisted.internet.task import Clock
@@ -23,6 +24,7 @@ from tests.unit.outbox.contract import now
 from tests.unit.outbox.writer import PAIRS
 
 ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 120  # of a busy machine, for what takes three
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
@@ -32,12 +34,15 @@ WRITER = (sys.executable, "-m", "tests.unit.outbox.writer")
 
 @contextmanager
 def writer(folder: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes, behind what is `before` it, until it is killed, which it is at the end at the latest."""
+    """A process that writes, behind what is `before` it, until it is killed: in the end, or when it takes too long."""
     command = [*before, *WRITER, str(folder)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    late = Timer(PATIENCE_SECONDS, os.killpg, (process.pid, 9))
+    late.start()
     try:
         yield process
     finally:
+        late.cancel()
         if process.poll() is None:
             os.killpg(process.pid, 9)
         process.wait(10)
@@ -122,7 +127,7 @@ def test_failed_sync_is_told_and_the_file_is_opened_anew(tmp_path: Path, when: s
         failed, kept_since = False, 0
         while kept_since < 500:  # well past the failure
             lines.append(process.stdout.readline())
-            assert lines[-1], "the writer has ended"
+            assert lines[-1], f"the writer has ended, or was too late, after {len(lines)} lines: {lines[-5:]}"
             failed |= lines[-1] == "is io-error\n"
             kept_since += failed and lines[-1].startswith("kept")
         os.killpg(process.pid, 9)
