@@ -28,6 +28,8 @@ SECONDS_AT_ONCE = 0.02
 class AnswerShares:
     """The stanzas of one client that were read and not yet taken."""
 
+    __slots__ = ("_next", "_rest", "_settle", "_take_share", "_until_ready", "_until_taken")
+
     def __init__(
         self,
         clock: IReactorTime,

@@ -69,6 +69,8 @@ TRANSITIONS: dict[Life, dict[Move, Life]] = {
     },
 }
 
+_NONE: frozenset[RequestKey] = frozenset()  # one for all routes
+
 
 class UnansweredRequests:
     """The requests of one domain pair."""
@@ -89,7 +91,7 @@ class UnansweredRequests:
         self._seconds = seconds
         self._over = over
         self._timer = Timer(clock)
-        self._requests: frozenset[RequestKey] = frozenset()
+        self._requests = _NONE
 
     @property
     def is_waiting(self) -> bool:
@@ -105,7 +107,7 @@ class UnansweredRequests:
     def stream_opened(self, *, resumed: bool) -> None:
         """Note that there is a stream again; one that was `resumed` forgets nothing, and will bring the answers."""
         if resumed:
-            self._requests = frozenset()
+            self._requests = _NONE
         self._move(Move.RESUME if resumed else Move.OPEN)
 
     def sent_again(self) -> None:

@@ -93,6 +93,9 @@ class LoadedRoster:
         return [contact for contact, item in self.items.items() if item.subscription in ("to", "both")]
 
 
+_NO_MESSAGES: frozenset[int] = frozenset()  # one for all accounts
+
+
 class Account:
     """One account, or an address without one; `roster` is None while no client is bound."""
 
@@ -107,7 +110,7 @@ class Account:
         self.resources: dict[str, Resource] = {}
         self.receivers: tuple[Resource, ...] = ()  # available with a priority that is not negative
         # kept messages that were given to a client and may not have arrived yet
-        self.handed_out: frozenset[int] = frozenset()
+        self.handed_out = _NO_MESSAGES
 
     def presence_changed(self) -> None:
         """Update the receivers, because a resource has become available or unavailable, or has another priority."""

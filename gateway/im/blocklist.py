@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from gateway.xmpp.addresses import Address
 
+_NOBODY: frozenset[str] = frozenset()  # one for all accounts
+
 
 class BlockList:
     """Immutable. A bare address matches all its resources, a domain everybody in it."""
@@ -13,7 +15,7 @@ class BlockList:
     __slots__ = ("addresses",)
 
     def __init__(self, addresses: Collection[str] = ()) -> None:
-        self.addresses = frozenset(addresses)
+        self.addresses = frozenset(addresses) if addresses else _NOBODY
 
     def __bool__(self) -> bool:
         return bool(self.addresses)

@@ -62,6 +62,7 @@ _REFUSALS = (
     Verdict.NOT_PINNED,
 )
 _MOST_FEATURES = 12
+_NONE: frozenset[Means] = frozenset()  # one for all streams: each call of frozenset makes another
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
 # TLS alerts from the other side about our certificate (RFC 8446 §6.2), in OpenSSL's words.
 _CERTIFICATE_ALERT = re.compile(r"alert.*(?:certificate|unknown ca|access denied)")
@@ -80,7 +81,7 @@ class Narrator:
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # the stream error with which the other side ended the stream
         self.our_error: StreamCondition | None = None  # with which we ended the stream
-        self.failed: frozenset[Means] = frozenset()  # our proofs that were refused, or in doubt when the stream ended
+        self.failed = _NONE  # our proofs that were refused, or in doubt when the stream ended
         self._refusal = ""  # why the last proof failed, in the other side's words; until another succeeds
         self._was_ended_by_us = False
         self._answered_keys = False
