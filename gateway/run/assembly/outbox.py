@@ -113,7 +113,7 @@ class Kept(Service):
 
     def learn(self, pair: DomainPair) -> None:
         """Send what another node has left for a pair, and what is in our outbox now."""
-        if (component := self._served.components.get(pair.target)) is not None:
+        if (component := self._served.placed_route(pair.target)) is not None:
             component.learn(pair)
         elif (route := self._routing.routes.by_pair.get(pair)) is not None:
             route.learn()

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from gateway.cluster.alone import Alone
+from gateway.cluster.shards import placement, shard_of
 from gateway.components.route import ComponentRoute
 from gateway.config import load
 from gateway.run.assembly import cluster as assembled
@@ -151,3 +152,29 @@ def test_a_domain_that_is_gone_leaves_no_lane(scene: NodeScene) -> None:
     scene.reload(CONFIGURATION[CONFIGURATION.index('[domains."bridge') : CONFIGURATION.index('[domains."other')], "")
     assert BRIDGE not in scene.gateway.served.components
     assert scene.lanes == []
+
+
+def at_home(node: str) -> str:
+    """Return a domain whose service, if it runs at one node, runs at this one of three."""
+    homes = placement(frozenset("abc"))
+    return next(name for name in (f"s{number}.test" for number in range(1000)) if homes[shard_of(name)] == node)
+
+
+def test_a_service_that_runs_at_one_node_is_added_and_removed_by_a_reload(scene: NodeScene) -> None:
+    here, there = Domain(at_home("a")), Domain(at_home("b"))
+    once = "".join(f'[domains."{name}"]\nserve = "echo"\nrun = "once"\n' for name in (here, there))
+    scene.reload('[domains."other.test"]', f'{once}[domains."other.test"]')
+    singles = dict(scene.gateway.served.singles)
+    assert singles.keys() == {here, there}
+    assert singles[here].route.is_attached_here
+    assert not singles[there].route.is_attached_here
+    scene.nodes.advance(2)
+    assert scene.b.node.directory.places(here) == ["a"]
+
+    scene.reload('run = "once"', 'run = "everywhere"')
+    assert scene.gateway.served.singles == {}
+    assert all(scene.gateway.served.handlers[name].is_running for name in (here, there))
+    assert not singles[here].handlers.is_running
+    assert singles[here].route.sessions == []
+    scene.nodes.advance(2)
+    assert scene.b.node.directory.places(here) == []

@@ -35,11 +35,11 @@ DAY = 86_400.0
 class Running:
     """A gateway of which only the outbox is started, in the thread of the test."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, domains: str = "") -> None:
         self.path = folder / "state" / "outbox.db"
         self.reactor = MemoryReactorClock()
         monkeypatch.setattr(assembly, "open_outbox", partial(opening.open_outbox, in_thread=False))
-        file = Folder(folder).complete('[log]\nlevel = "error"\n')
+        file = Folder(folder).complete(f'[log]\nlevel = "error"\n{domains}')
         self.gateway: Gateway = build(load(file), self.reactor)
         monkeypatch.setattr(self.gateway.federation.streams, "open", lambda pair: Deferred())
         self.gateway.shared.settings.gateway.state.mkdir(mode=0o700, exist_ok=True)
@@ -56,10 +56,10 @@ class Running:
         if outbox is not None:
             now(outbox.close())
 
-    def put(self, text: bytes = b"<message/>") -> None:
+    def put(self, text: bytes = b"<message/>", pair: DomainPair = PAIR) -> None:
         outbox, when = self.gateway.keeper.outbox, self.gateway.shared.time_of_day()
         assert outbox is not None
-        outbox.put(PAIR, [text], accepted=when, expires=when + DAY).addErrback(lambda failure: None)
+        outbox.put(pair, [text], accepted=when, expires=when + DAY).addErrback(lambda failure: None)
 
     def wait(self) -> None:
         """Let the longest pause go by."""
@@ -321,3 +321,49 @@ def test_gateway_that_stops_while_it_waits_for_the_file_keeps_nobody_waiting(lat
     assert unsafe is not None
     late.gateway.kept.stopService()
     assert unsafe.called
+
+
+ONCE = """
+[cluster]
+url = ["nats://127.0.0.1:4222"]
+node = "a"
+secret = "the same on all nodes of this cluster"
+[domains."once.test"]
+serve = "echo"
+run = "once"
+"""
+
+
+# -- what another node has left ----------------------------------------------------------------------------------------
+
+
+def test_what_another_node_has_left_for_a_domain_without_a_route_is_sent(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[DomainPair] = []
+
+    def open_stream(pair: DomainPair) -> Deferred[Any]:
+        opened.append(pair)
+        return Deferred()
+
+    running.start()
+    monkeypatch.setattr(running.gateway.federation.streams, "open", open_stream)
+    running.put()
+    running.gateway.kept.learn(DomainPair(Domain("far.test"), Domain("im.test")))
+    assert opened == [], "that is no domain to which we open streams"
+    running.gateway.kept.learn(PAIR)
+    assert opened == [PAIR]
+
+
+def test_what_another_node_has_left_for_a_service_that_runs_at_one_node_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(tmp_path, monkeypatch, ONCE).start()
+    pair = DomainPair(Domain("far.test"), Domain("once.test"))
+    running.put(b"<message from='a@far.test' to='once.test'/>", pair)
+    route = running.gateway.served.placed_route(pair.target)
+    assert route is not None
+    assert route.kept_by_pair == {}
+    running.gateway.kept.learn(pair)
+    assert route.kept_by_pair == {pair: 1}
+    running.stop()
