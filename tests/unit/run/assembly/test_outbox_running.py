@@ -350,7 +350,7 @@ def test_what_another_node_has_left_for_a_domain_without_a_route_is_sent(
     monkeypatch.setattr(running.gateway.federation.streams, "open", open_stream)
     running.put()
     running.gateway.kept.learn(DomainPair(Domain("far.test"), Domain("im.test")))
-    assert opened == [], "that is no domain to which we open streams"
+    assert opened == [], "streams are not opened to our own domains"
     running.gateway.kept.learn(PAIR)
     assert opened == [PAIR]
 
