@@ -6,17 +6,26 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
 
 from gateway.federation.delivery_failures import DeliveryFailed
-from gateway.federation.outbound import OutboundSession
+from gateway.federation.outbound import UNOFFERED_SECONDS, OutboundSession
 from gateway.notices.attempts.records import Direction
 from gateway.notices.notices import StanzaBounced
-from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
+from gateway.stream.events import (
+    NegotiationCompleted,
+    PairRefused,
+    PairVerified,
+    ProofFailed,
+    StreamClosed,
+    StreamErrorReceived,
+)
 from gateway.stream.facts import Means, Role, ServerFacts
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
+from gateway.xmpp.namespaces import DIALBACK_FEATURE, STREAMS
 from tests.support.neighbours import Neighbours
 from tests.support.trees import stanza
 from tests.unit.federation.lines import DIALBACK, Line, attempt, tools
@@ -39,12 +48,13 @@ class OutboundHarness:
     def __init__(self) -> None:
         self.heard: list[Any] = []
         self.neighbours = Neighbours()
+        self.clock = Clock()
         self.line = Line(CLEAR)
         self.session = OutboundSession(
             self.line,
             attempt(Direction.OUT),
             DIALBACK,
-            tools(self.neighbours),
+            tools(self.neighbours, self.clock),
             PAIR,
             lambda session, reason, broken: self.heard.append(f"gone: {reason}"),
         )
@@ -207,3 +217,31 @@ def test_a_stream_that_is_being_closed_has_no_room(harness: OutboundHarness) -> 
     room = harness.session.room()
     assert room is not None
     assert not room.called
+
+
+@pytest.mark.parametrize("offers", [False, True])
+def test_a_server_that_refuses_the_certificate_and_does_not_answer_dialback_either_is_left(
+    harness: OutboundHarness, offers: bool
+) -> None:
+    clock: Any = harness.clock
+    harness.wait()
+    dialback = [Element(DIALBACK_FEATURE, "dialback")] if offers else []
+    harness.line.stream.offered = Element(STREAMS, "features", {}, dialback)
+    harness.line.happens(ProofFailed(means=Means.EXTERNAL, condition="not-authorized", text=""))
+    harness.line.stream.facts = replace(CLEAR, asserted=frozenset({PAIR}))
+    clock.advance(UNOFFERED_SECONDS - 1)
+    assert "close connection-timeout" not in harness.line.log
+    clock.advance(1)
+    assert ("close connection-timeout" in harness.line.log) == (not offers)
+    if not offers:
+        (heard,) = harness.heard
+        assert heard.startswith("remote-server-timeout for the pair: proof by external refused")
+
+
+def test_a_server_that_answers_in_time_is_not_left(harness: OutboundHarness) -> None:
+    clock: Any = harness.clock
+    harness.line.stream.offered = Element(STREAMS, "features")
+    harness.line.happens(ProofFailed(means=Means.EXTERNAL, condition="not-authorized", text=""))
+    harness.establish()
+    clock.advance(UNOFFERED_SECONDS)
+    assert "close connection-timeout" not in harness.line.log
