@@ -1,7 +1,7 @@
 """xmpp-gateway: federation at the border of an XMPP network.
 
-The folders, bottom floor first. A folder imports only from folders above it in this list; tests/test_architecture.py
-reads the list and fails on an import that goes the other way.
+The folders, from the ground up. A folder imports only from folders that come before it in this list;
+tests/test_architecture.py reads the list and fails on an import that goes the other way.
 
 Values
     xmpp              addresses, elements, stanzas, errors, namespaces

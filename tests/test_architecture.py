@@ -1,4 +1,4 @@
-"""Imports go one way: a folder imports only from folders above it in the map of gateway/__init__.py."""
+"""Imports go one way: a folder imports only from folders before it in the map of gateway/__init__.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.code import statements
 ROOT = Path(__file__).parents[1] / "gateway"
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "ARCHITECTURE.md"
 
-# What the map says: (heading, [(folder, what is in it)]), bottom floor first.
+# What the map says: (heading, [(folder, what is in it)]), from the ground up.
 Floors = list[tuple[str, list[tuple[str, str]]]]
 
 

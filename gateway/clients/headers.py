@@ -20,7 +20,7 @@ class ClientPolicy:
     domains: frozenset[Domain]
 
     def accept(self, header: StreamHeader, facts: ClientFacts) -> ClientFacts:
-        """Check a client's header; it must name one of our domains that has accounts."""
+        """Check a client's header; it must name one of our domains that has accounts, others are unknown (§4.9.3.6)."""
         if header.to_domain is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")
         if header.to_domain not in self.domains:

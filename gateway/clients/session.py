@@ -204,7 +204,7 @@ class ClientSession:
         self._answer(ResourceBound(id=order.id, address=client.address))
 
     def _make_room(self, order: BindResource) -> None:
-        """A client that binds a parked resource has given the old session up: end it."""
+        """End the session of a client that lost its connection, if this one takes its resource (RFC 6120 §7.7.2.2)."""
         try:
             wished = order.account.with_resource(order.wish) if order.wish else None
         except MalformedAddress:

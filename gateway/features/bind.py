@@ -5,7 +5,8 @@ or an iq to anybody but its server, is refused with `not-authorized` (§7.1). Af
 the account answers a second bind with `not-allowed` (§7.3.1 allows a stream one resource).
 
 Our server gives the client the resource that it asks for if that is free, and otherwise makes one that nobody can guess
-(§7.6.1, §7.7.2.2). The domain with accounts decides this (`im.domain`): `BindResource` asks it.
+(§7.6.1, §7.7.2.2). The domain with accounts decides this (`im.domain`): `BindResource` asks it. A resource whose client
+has lost its connection is free: the client's session ends the old one first (`clients.session`).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ _OFFER = Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "e
 
 @dataclass(frozen=True, kw_only=True)
 class DialbackBounds:
-    """The limits of proofs on one stream; each check may open a stream to a server that the other side chooses."""
+    """The limits of several pairs on one stream (§2.6); each check may open a stream to a server of their choice."""
 
     pairs: int = 1000  # proved or being checked
     checks: int = 100  # at a time

@@ -5,8 +5,8 @@ route.py                RemoteRoute: waits for a stream, keeps or bounces what w
 unanswered.py           requests whose stream ended before the answers came
 crowded.py              the route of pairs beyond the limit
 backoff.py              when a domain may be tried again                             RFC 6120 §3.3
-delivery_failures.py    from any failure to the stanza error for the sender          RFC 6120 §8.3.3
-streams.py              which stream a pair gets: a proved one, an open one, a new one
+delivery_failures.py    from any failure to the error for the sender of a stanza or key  RFC 6120 §8.3.3
+streams.py              which stream a pair gets: a proved one, an open one, a new one   XEP-0220 §2.6
 session.py              the common part of all streams between servers
 inbound.py              a stream that another server opened
 outbound.py             a stream that we opened; whether its pairs were accepted     XEP-0220 §2.1, §2.6

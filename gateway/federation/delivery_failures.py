@@ -1,4 +1,4 @@
-"""Delivery failures: from any cause to the stanza error for the sender.
+"""Delivery failures: from any cause to the error for the sender of a stanza, or of a dialback key.
 
 One table maps causes (our verdict on the attempt, and the error with which the other server ended the stream) to the
 sender's error (RFC 6120 §8.3.3).

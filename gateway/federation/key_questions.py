@@ -52,5 +52,5 @@ class KeyQuestions:
 
 
 def unanswered(pair: DomainPair, condition: str, text: str) -> PairChecked:
-    """Return the outcome of a verification that could not be carried out: an error, neither valid nor invalid."""
+    """Return the outcome of a verification that could not be made: an error, neither valid nor invalid (§2.5)."""
     return PairChecked(pair=pair, valid=None, condition=condition, text=text)

@@ -1,9 +1,9 @@
 """OutboundStreams: the streams to other servers, and the choice of a stream for each domain pair.
 
 A pair that wants to send gets, in this order: a stream on which it is proved, which may be one that the other server
-has opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
-stream of its own, also when the further pair gets no answer there. When a resumable stream broke, all of this waits
-until it is resumed, or cannot be (see `broken_streams`).
+has opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved
+(XEP-0220 §2.6); or else, and whenever the further pair gets no answer there, a new stream. When a resumable stream
+broke, all of this waits until it is resumed, or cannot be (see `broken_streams`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 domain.py          AccountDomain: the route, and where clients are bound; everything begins here
 interfaces.py      IBoundClient: what a domain needs of a client's stream
 limits.py          the limits for one account in memory; storage.records has those of what is stored
-account.py         an account and its resources, in memory
+account.py         an account and its resources, in memory; which of them receive messages   §8.5.2.1.1
 accounts.py        which accounts are in memory
 work.py            the queue of each account, which keeps order while something waits for the store
 waiting_steps.py   what waits there, in shares: the account's own, and that of others

@@ -114,6 +114,7 @@ class Account:
 
     def presence_changed(self) -> None:
         """Update the receivers, because a resource has become available or unavailable, or has another priority."""
+        # messages to the bare address go to all of them (§8.5.2.1.1); the choice is explained in `delivery`
         self.receivers = tuple(resource for resource in self.available() if resource.priority >= 0)
 
     def available(self) -> Iterator[Resource]:

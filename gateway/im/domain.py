@@ -151,8 +151,8 @@ class AccountDomain:
     def _ends_before_it_begins(self, stanza: AddressedStanza) -> bool:
         """Drop stanzas that have no effect while the account is offline, whether it exists or not.
 
-        That includes a probe from an account here: that account already takes the other to be unavailable, so the store
-        need not be asked about every contact of everybody who comes online.
+        That includes a probe from an account here (RFC 6121 §4.3.2): that account already takes the other to be
+        unavailable, so the store need not be asked about every contact of everybody who comes online.
         """
         if stanza.name == "presence":
             if stanza.type == "probe":

@@ -1,7 +1,8 @@
 """Probes: answer requests for an account's presence (RFC 6121 §4.3.2, §4.6.6).
 
 Subscribers get the last presence of each available resource. Everybody else gets the same answer, whether there is such
-an account or not: that there is no subscription. Only that answer waits for the store.
+an account or not: that there is no subscription. Only that answer waits for the store. A
+probe from a domain here to an account that is not in memory gets none, and has ended before (`domain`).
 """
 
 from __future__ import annotations

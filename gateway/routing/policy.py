@@ -71,7 +71,7 @@ ShutOut = Callable[[Domain], str]
 
 
 class OutsidePolicy:
-    """The policy of the ports for other domains' servers, and of the streams that we open to them."""
+    """The policy of the ports for other domains' servers, and of streams that we open to them (RFC 6120 §4)."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor, shut_out: ShutOut = lambda _: "") -> None:
         self._domains = domains
@@ -79,7 +79,7 @@ class OutsidePolicy:
         self._shut_out = shut_out
 
     def accept(self, header: StreamHeader, facts: Facts) -> Facts:
-        """Check the header of an incoming server: it names one of our domains, and is not from one (RFC 6120 §4.7)."""
+        """Check the header of an incoming server: it names one of our domains (§4.9.3.6) and is not from one (§4.7)."""
         target = header.to_domain
         if target is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")

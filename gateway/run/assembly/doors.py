@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.clients.people import People
+from gateway.components.headers import ComponentPolicy
 from gateway.components.session import ComponentSession
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback
@@ -35,10 +36,8 @@ from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
 from gateway.stream.facts import Facts, Terms
-from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.sessions import Connection
-from gateway.xmpp.errors import StreamCondition, StreamError
 
 FactoryOf = Callable[[str], IProtocolFactory]  # the factory behind a key of `[listen]`
 Accepting = Callable[[Facts], SSL.Connection]  # the TLS context for accepting a stream
@@ -172,15 +171,6 @@ def _accepting_profile(shared: Shared, dialback: Dialback) -> Profile:
 
 
 def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accepting) -> Behind:
-    def accept(header: StreamHeader, facts: Facts) -> Facts:
-        if header.to_domain is None or header.to_domain not in served.components:
-            raise StreamError(
-                StreamCondition.HOST_UNKNOWN,
-                "no component is configured for that domain",
-                reason=f"no [domains] table with serve = 'component' is for {header.to_domain or 'an unnamed domain'}",
-            )
-        return replace(facts, local=header.to_domain)
-
     def session(connection: Connection) -> ComponentSession:
         return ComponentSession(
             connection,
@@ -192,7 +182,7 @@ def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accep
 
     return Behind(
         profile=component_profile(Handshake(shared.in_force.secret_of)),
-        accept=accept,
+        accept=ComponentPolicy(served.components).accept,
         session=session,
         terms=lambda: Terms(require_tls=False, stanza_bytes=shared.settings.limits.component_stanza_bytes),
         tls=tls,
