@@ -747,7 +747,7 @@ class KeptBacklog:
             stanza = self._ahead.pop()
             if self._spilled:
                 self._spilled = max(0, self._spilled - len(stanza.raw))
-            if stanza.expires <= now:
+            if stanza.expires <= now and self._keeper.expiry_begins <= now:
                 self._expire(stanza)
                 continue
             if is_late(stanza.accepted, now):

@@ -49,6 +49,7 @@ class Keeper:
         self.space = space
         self.outbox: IOutbox | None = None
         self.held: set[Domain] = set()  # by the operator: kept stanzas are not sent there
+        self.expiry_begins = 0.0  # nothing expires before: after a start, components are away, and would get no error
         self.oldest: float | None = None  # when the oldest stanza was accepted; read every few seconds
         self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._name = name

@@ -82,7 +82,9 @@ class Kept(Service):
         else:
             self._keeper.begin_opening()
             self._patience.start(OPENING_SECONDS, self._go_without)
-        self._next_look = self._shared.reactor.seconds() + min(_BACK_SECONDS, self._shortest() / 10)
+        rest = min(_BACK_SECONDS, self._shortest() / 10)
+        self._next_look = self._shared.reactor.seconds() + rest
+        self._keeper.expiry_begins = self._shared.time_of_day() + rest
         self._await_turn()
 
     @property

@@ -247,6 +247,25 @@ def test_nothing_expires_before_its_senders_are_back_after_a_start(
     assert done[:2] == ["bounced", "removed"], "its sender is told first"
 
 
+def test_what_expired_before_a_start_is_delivered_if_its_server_is_reached_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its sender might not be back, and would never learn of its end."""
+    earlier = Running(tmp_path, monkeypatch).start()
+    outbox, when = earlier.gateway.keeper.outbox, earlier.gateway.shared.time_of_day()
+    assert outbox is not None
+    kept = b"<message id='0' from='a@im.test' to='b@far.test'><body>Hi</body></message>"
+    outbox.put(PAIR, [kept], accepted=when - 2, expires=when - 1).addErrback(lambda failure: None)
+    earlier.stop()
+    running, log = Running(tmp_path, monkeypatch), list[str]()
+    monkeypatch.setattr(running.gateway.federation.streams, "open", lambda pair: succeed(Stream(log)))
+    running.start()
+    running.reactor.pump([0.25] * 8)
+    assert log == ["write 0", "ping"]
+    assert running.gateway.keeper.counts["expired"] == 0
+    running.stop()
+
+
 # -- a file that cannot be opened at the start -------------------------------------------------------------------------
 
 
