@@ -3,7 +3,8 @@
 A state is what one account knows about its relation to one contact. Presence of four types changes it, in two
 directions: `SENT` is from the account's own clients (appendix A.2), `RECEIVED` from the contact (A.3). Each row says
 whether the stanza is passed on (to the contact, or to the account's clients), which state follows, and what the server
-answers by itself. A stanza that is not passed on and changes nothing ends here, without an error.
+answers by itself (§3.1.3, for example, to a request that was granted before). A stanza that is not passed on and
+changes nothing ends here, without an error.
 
 Pre-approval (§3.4) is one flag beside the state: a row of `SENT` may set it, every 'unsubscribed' that is sent clears
 it, and while it is set `PREAPPROVED` replaces the rows of a received 'subscribe'.

@@ -82,7 +82,7 @@ TRANSITIONS: dict[Life, dict[Move, Life]] = {
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """How long a connection waits in its states, and for the other side, in seconds; 0 means endless where that makes
-    sense.
+    sense. In service, `[limits]` sets them (`run.assembly.shared`).
     """
 
     negotiate: float = 30
