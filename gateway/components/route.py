@@ -69,7 +69,7 @@ class ComponentRoute:
         publish: Publish,
         silence_seconds: float = 65,
         *,
-        keeper: Keeper | None = None,
+        keeper: Keeper,
         keep: Callable[[], KeepTerms] = KeepTerms,
         greeting: Callable[[], Sequence[AddressedStanza]] = tuple,
     ) -> None:
@@ -77,7 +77,7 @@ class ComponentRoute:
 
         Anything written more than `silence_seconds` ago has arrived, or the connection has been given up.
 
-        `keeper` has the outbox, and `keep` returns what goes there; without one, nothing waits for a component.
+        `keeper` has the outbox, and `keep` returns what goes there.
         `greeting` returns what each connection gets first.
         """
         self.domain = domain
@@ -94,10 +94,9 @@ class ComponentRoute:
         self._keep_rules = keep
         self._greeting = greeting
         self._soon = Timer(clock)
-        self._backlogs = Backlogs(domain, keeper, self) if keeper is not None else None
-        if keeper is not None:
-            for outflow in outflows:
-                outflow.overdue = self._spill
+        self._backlogs = Backlogs(domain, keeper, self)
+        for outflow in outflows:
+            outflow.overdue = self._spill
 
     @property
     def sessions(self) -> Sequence[Attachable]:
@@ -125,7 +124,7 @@ class ComponentRoute:
         """Write it with the next flush, let it wait for room, keep it, or tell the sender that nobody is there."""
         if self.outflow.flows:
             self.outflow.add(stanza)
-        elif self._backlogs is not None and self._backlogs.takes(stanza):
+        elif self._backlogs.takes(stanza):
             pass
         elif not self.is_attached:
             self._router.bounce(stanza, NOBODY_THERE)
@@ -145,7 +144,7 @@ class ComponentRoute:
     def flush(self) -> Deferred[None] | None:
         """Write the batch, or put it into the outbox."""
         wait = self.outflow.flush()
-        for_the_disk = self._backlogs.flush() if self._backlogs is not None else None
+        for_the_disk = self._backlogs.flush()
         return for_the_disk or wait
 
     def sending(self, session: Attachable, batch: Sequence[AddressedStanza]) -> bytes:
@@ -192,7 +191,7 @@ class ComponentRoute:
     @property
     def kept_by_pair(self) -> dict[DomainPair, int]:
         """Return how many stanzas of each domain are kept for the component."""
-        return self._backlogs.waiting if self._backlogs is not None else {}
+        return self._backlogs.waiting
 
     @property
     def kept(self) -> int:
@@ -201,15 +200,13 @@ class ComponentRoute:
 
     def know(self, pair: DomainPair) -> None:
         """Note that an earlier process has kept something of this pair."""
-        if self._backlogs is not None:
-            self._backlogs.know(pair)
+        self._backlogs.know(pair)
 
     def learn(self, pair: DomainPair) -> None:
         """Send what another node has left for the component: somebody has put it into the outbox behind our back."""
-        if self._backlogs is not None:
-            if self.is_attached:
-                self.outflow.divert(True)
-            self._backlogs.learn(pair)
+        if self.is_attached:
+            self.outflow.divert(True)
+        self._backlogs.learn(pair)
 
     @property
     def queued(self) -> int:
@@ -218,18 +215,16 @@ class ComponentRoute:
 
     def has_hold_of(self, pair: DomainPair, number: int) -> bool:
         """Return whether a kept stanza is being sent, so that nobody else may end it."""
-        return self._backlogs is not None and self._backlogs.has_hold_of(pair, number)
+        return self._backlogs.has_hold_of(pair, number)
 
     def look(self) -> None:
         """Ask the outbox for its content, because it can be read again and may have more than we know of."""
-        if self._backlogs is not None and self.is_attached:
+        if self.is_attached:
             self.outflow.divert(True)
             self._backlogs.look()
 
     def outbox_opened(self) -> None:
         """Put what waits in memory behind what the outbox has, now that it is known; or continue without the outbox."""
-        if self._backlogs is None:
-            return
         if self.is_attached:
             self.outflow.divert(True)
         self._backlogs.outbox_opened()
@@ -242,25 +237,22 @@ class ComponentRoute:
 
     def hold(self) -> None:
         """Send no kept stanzas, and keep new ones, because the operator holds the domain."""
-        if self._backlogs is not None and self.is_attached and self.keep_terms.level != "no":
+        if self.is_attached and self.keep_terms.level != "no":
             self.outflow.divert(True)
 
     def release(self) -> None:
         """Send kept stanzas, because the operator has released the domain."""
-        if self._backlogs is not None:
-            self._backlogs.release()
+        self._backlogs.release()
 
     def dropped(self) -> None:
         """Forget what was read of the stanzas that the operator has dropped."""
-        if self._backlogs is not None:
-            self._backlogs.dropped()
+        self._backlogs.dropped()
 
     def _spill(self) -> None:
         """Keep stanzas that have waited too long in memory for room on an open stream."""
-        backlogs = self._backlogs
-        if backlogs is not None and self.keep_terms.level != "no" and backlogs.keeper.takes:
+        if self.keep_terms.level != "no" and self._backlogs.keeper.takes:
             self.outflow.divert(True)
-            backlogs.spill(self.outflow.take_all())
+            self._backlogs.spill(self.outflow.take_all())
 
     # -- as the owner of backlogs ------------------------------------------------------------------------------------
 
@@ -382,7 +374,7 @@ class ComponentRoute:
                 slot.outflow.put_first(without_kept(left))
                 if new is None:
                     self._take_over(slot, old)
-                elif self._backlogs is not None:
+                else:
                     self._backlogs.moved(old)
             elif new is None:
                 self._tell(f"no longer attached at {old.address}", Level.WARN)
@@ -424,24 +416,20 @@ class ComponentRoute:
     def _leave_none(self, slot: Slot, made: Break, unacknowledged: Sequence[AddressedStanza] = ()) -> None:
         """Keep or bounce what waits, because no connection is attached any longer."""
         self._leave_to_next(slot, made, unacknowledged)
-        following = self._backlogs.take_followers() if self._backlogs is not None else []
+        following = self._backlogs.take_followers()
         for stanza in [*following, *slot.outflow.take_all()]:
-            if self._backlogs is None or not self._backlogs.takes(stanza):
+            if not self._backlogs.takes(stanza):
                 self._router.bounce(stanza, NOBODY_THERE)
 
     def _leave_to_next(self, slot: Slot, made: Break, unacknowledged: Sequence[AddressedStanza]) -> None:
         """Let everything wait, each stanza in its place, because the only connection has gone."""
-        if self._backlogs is None:
-            slot.outflow.put_first(unacknowledged)
-            return
         waiting = slot.outflow.take_all()
         rest = self._backlogs.broke(made, unacknowledged, waiting, is_behind=slot.outflow.is_diverted)
         slot.outflow.put_first([*rest.first, *rest.left])
 
     def _take_over(self, slot: Slot, lost: Attachable) -> None:
         """Have the other connections take over what was in flight to a lost one, and what waited for it."""
-        if self._backlogs is not None:
-            self._backlogs.moved(lost)
+        self._backlogs.moved(lost)
         for stanza in slot.outflow.take_all():
             if not slot.outflow.is_diverted:
                 self.deliver(stanza)
@@ -484,9 +472,9 @@ class ComponentRoute:
         self._tell(f"attached from {session.address}{self._of_several(len(self._slots.sessions), 'are attached')}")
         self._greet(session)
         if is_first:
-            self.outflow.divert(self._backlogs is not None)
+            self.outflow.divert(True)
         slot.outflow.open(session)
-        if is_first and self._backlogs is not None:
+        if is_first:
             self._backlogs.begin()
         if self.watcher is not None and not session.is_elsewhere:
             self.watcher(self)

@@ -30,6 +30,7 @@ from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import Notice, StanzaBounced
+from gateway.outbox.keeper import Keeper
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
@@ -225,7 +226,8 @@ class ComponentEnd(End):
     def __init__(self, *, proves: bool = True) -> None:
         super().__init__()
         outflow = Outflow(OutflowBounds(), QueueSpace(1 << 20), self.clock)
-        route = ComponentRoute(COMPONENT, self.router, [outflow], self.clock, self.notices.append)
+        keeper = Keeper(self.clock, self.clock.seconds)
+        route = ComponentRoute(COMPONENT, self.router, [outflow], self.clock, self.notices.append, keeper=keeper)
         self.router.attach(COMPONENT, route)
         terms = Terms(require_tls=False, stanza_bytes=STANZA_BYTES)
         facts = ComponentFacts(role=Role.RECEIVING, local=COMPONENT, terms=terms)

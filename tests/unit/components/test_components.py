@@ -17,6 +17,7 @@ from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.attempts.stream_log import StreamLog
 from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
+from gateway.outbox.keeper import Keeper
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
@@ -47,8 +48,14 @@ class ComponentHarness:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
-        self.route = ComponentRoute(DOMAIN, self.router, self.outflows(connections), self.clock, self.notices.append)
+        self.route = self.new_route(connections)
         self.router.attach(DOMAIN, self.route)
+
+    def new_route(self, connections: int) -> ComponentRoute:
+        """Return a route that keeps nothing."""
+        keeper = Keeper(self.clock, self.clock.seconds)
+        outflows = self.outflows(connections)
+        return ComponentRoute(DOMAIN, self.router, outflows, self.clock, self.notices.append, keeper=keeper)
 
     def outflows(self, connections: int) -> list[Outflow]:
         bounds = OutflowBounds(wait_above=1000, most_bytes=2000)
@@ -57,7 +64,7 @@ class ComponentHarness:
     def replace_route(self) -> None:
         """Do what a reload does when the domain has changed."""
         self.route.end(StreamError(StreamCondition.RESET))
-        self.route = ComponentRoute(DOMAIN, self.router, self.outflows(1), self.clock, self.notices.append)
+        self.route = self.new_route(1)
         self.router.attach(DOMAIN, self.route)
 
     def remote(self, pair: DomainPair) -> ComponentHarness:

@@ -259,6 +259,7 @@ def test_what_is_held_waits_though_it_is_attached(harness: KeptComponentHarness)
     assert harness.heard() == ["nurse gets 2"]
     assert harness.kept == 1
     harness.keeper.held.discard(DOMAIN)
+    assert harness.route.queued == 1, "so that it can be seen, and tried again"
     harness.route.release()
     harness.messages(3)
     assert harness.heard() == ["nurse gets 1", "nurse gets 3"]
