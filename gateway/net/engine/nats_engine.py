@@ -306,20 +306,26 @@ async def _ended(task: asyncio.Task[None]) -> None:
 async def _all_entries(bucket: KeyValue, watcher: Any) -> list[Entry]:
     """Return all entries that there are.
 
-    The library ends the list as soon as the server has nothing more to send. An entry that is rewritten at that moment
-    is not in it: the server no longer has its old value, and does not count the new one yet. So the list goes on to the
-    last revision that there was at its end.
+    They come in the order of their revisions, then whatever has changed meanwhile. An entry that is rewritten at that
+    moment is left out, because its old value is gone, and comes behind. So the list goes on to the revision that is the
+    last one at its beginning, and from there to the one that is the last by then. The library's own sign of the end
+    comes too early, or never, because the server miscounts what is pending while entries are rewritten.
     """
     entries: list[Entry] = []
-    while (first := await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)) is not None:
-        entries.append(_entry(first))
-    state = (await bucket.status()).stream_info.state
-    seen = max((entry.revision for entry in entries), default=0)
-    with suppress(asyncio.TimeoutError):  # somebody has removed the last entry by hand
-        while state.messages and seen < state.last_seq:
-            if (further := await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)) is not None:
-                entries.append(_entry(further))
-                seen = max(seen, entries[-1].revision)
+    seen, is_told_all = 0, False
+    try:
+        for _ in range(2):
+            state = (await bucket.status()).stream_info.state
+            while state.messages and seen < state.last_seq:
+                further = await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)
+                if further is None:
+                    is_told_all = True
+                else:
+                    entries.append(_entry(further))
+                    seen = max(seen, entries[-1].revision)
+    except TimeoutError:
+        if not is_told_all:  # else somebody has removed the last entry by hand
+            raise
     return entries
 
 

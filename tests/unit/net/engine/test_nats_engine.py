@@ -11,10 +11,11 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js.api import StreamConfig, StreamInfo, StreamState
 from nats.js.kv import KeyValue
 
 from gateway.cluster.interfaces import EngineAway
-from gateway.net.engine.nats_engine import EngineAccess, NatsEngine
+from gateway.net.engine.nats_engine import EngineAccess, NatsEngine, _all_entries
 from tests.unit.cluster.contract import Listening
 
 INFO = {
@@ -129,3 +130,36 @@ def test_the_engine_goes_on_when_the_library_cancels_what_it_waits_for(monkeypat
     engine = NatsEngine(EngineAccess(urls=["nats://127.0.0.1:1"], cluster="t", node="a"))
     listener = asyncio.run(until_gone(engine, 2))
     assert listener.reasons[-1] == "nats://127.0.0.1:1: the library has cancelled a request"
+
+
+class Rewritten:
+    """A bucket of the library, and its watcher, whose entries are rewritten all the time: it is never told of the end.
+
+    The entry at `removed` is gone when its turn comes, and comes behind all others.
+    """
+
+    def __init__(self, entries: int, removed: int) -> None:
+        self._due = [revision for revision in range(1, entries + 1) if revision != removed]
+        self._last = entries
+
+    async def status(self) -> KeyValue.BucketStatus:
+        state = StreamState(messages=len(self._due), bytes=0, first_seq=1, last_seq=self._last, consumer_count=1)
+        return KeyValue.BucketStatus(stream_info=StreamInfo(StreamConfig(), state), bucket="t")
+
+    def __aiter__(self) -> Rewritten:
+        return self
+
+    async def __anext__(self) -> KeyValue.Entry:
+        await asyncio.sleep(0)
+        self._last += 1
+        self._due.append(self._last)
+        revision = self._due.pop(0)
+        return KeyValue.Entry("t", f"node.{revision}", b"", revision, 1, None, None)
+
+
+def test_the_entries_have_an_end_although_they_are_rewritten_all_the_time() -> None:
+    bucket = Rewritten(10, removed=4)
+    entries = asyncio.run(asyncio.wait_for(_all_entries(cast(KeyValue, bucket), bucket), PATIENCE))
+    revisions = [entry.revision for entry in entries]
+    assert revisions == [*range(1, 4), *range(5, max(revisions) + 1)]
+    assert max(revisions) > 10, "what was rewritten while the old ones came is there"
