@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 
 from gateway.commands.configuration import add_config, has_config, read_config
 from gateway.commands.conversing import converse
@@ -30,14 +30,12 @@ from gateway.findings.facts import SeenDomain
 from gateway.findings.html import page
 from gateway.findings.report import InteropReport, compared, findings_of, judged
 from gateway.findings.table import Severity
-from gateway.inspection.inspector import InspectionOrder, nothing_seen
+from gateway.inspection.inspector import InspectionOrder
 from gateway.inspection.looking import STRANGER
 from gateway.operations.log import harmless
 from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
-
-LAST_SECONDS = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,17 +117,17 @@ def look(
     began = reactor.seconds()
 
     def start() -> None:
-        inspecting = Deferred.fromCoroutine(inspector.inspect(order)).addTimeout(LAST_SECONDS, reactor)
-        inspecting.addCallback(found.append)
-        inspecting.addErrback(failed.append)
-        inspecting.addBoth(lambda _: reactor.stop())
+        inspecting = Deferred.fromCoroutine(inspector.inspect(order))
+        inspecting.addCallbacks(found.append, failed.append).addBoth(lambda _: reactor.stop())
 
     failed: list[Any] = []
     reactor.callWhenRunning(start)
     reactor.run()
-    if failed and not failed[0].check(TimeoutError):
-        failed[0].raiseException()
-    return (found[0] if found else nothing_seen(domain)), reactor.seconds() - began
+    for failure in failed:
+        failure.raiseException()
+    if not found:  # Twisted has taken the signal
+        raise KeyboardInterrupt
+    return found[0], reactor.seconds() - began
 
 
 _MARKS = {"broken": "BROKEN", "flaw": "FLAW", "note": "note", "good": "good"}

@@ -79,6 +79,8 @@ def _look(reactor: IReactor, settings: Settings, *, quiet: bool) -> list[SeenOwn
     reactor.run()
     for failure in failed:
         failure.raiseException()
+    if len(found) < len(settings.domains):  # Twisted has taken the signal
+        raise KeyboardInterrupt
     return found
 
 

@@ -264,10 +264,3 @@ def _tried(what: str, seen: SeenEndpoint, accepted: bool, told: str) -> SeenRequ
 def _unconfirmed(domain: Domain) -> tuple[SeenRequest, ...]:
     told = f"no TXT record `thorough` at {CONFIRMATION}.{domain}"
     return (SeenRequest(what="confirmation", answer=PeerAnswer.NOT_ASKED, told=told),)
-
-
-def nothing_seen(domain: Domain) -> SeenDomain:
-    """Return the facts about a domain of which nothing could be seen in time."""
-    return SeenDomain(
-        domain=domain, names=SeenNames(source="configured"), unfinished="nothing could be examined in time"
-    )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.commands import interop, main, world
+from gateway.commands import INTERRUPTED, interop, main, world
 from gateway.commands.telling import WIDTH
 from gateway.findings.facts import SeenDomain
 from gateway.findings.report import compared
 from gateway.findings.world import OpenPort, SeenOwn, world_report
+from tests.support.configuration import Folder
 from tests.unit.findings.seen import DOMAIN, certificate, domain, endpoint, lookup, names, server
 from tests.unit.findings.test_forms import record
 
@@ -107,3 +112,36 @@ def test_a_report_that_cannot_be_compared_is_told_before_anything_is_looked_at(
 def test_what_is_no_domain_is_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "a b@not a domain"]) == NOT_DONE
     assert capsys.readouterr().err.startswith("xmpp-gateway: ")
+
+
+CONFIGURATION = """
+[gateway]
+state = "state"
+[tls]
+authorities = "ca.pem"
+[dns]
+nameservers = ["127.0.0.1:{port}"]
+hosts_file = "/dev/null"
+[domains."{domain}"]
+serve = "echo"
+"""
+
+
+@pytest.mark.parametrize("words", [["interop"], ["check", "--world"]], ids=" ".join)
+def test_a_look_that_is_interrupted_reports_nothing(tmp_path: Path, words: list[str]) -> None:
+    folder = Folder(tmp_path)
+    folder.certify(DOMAIN)
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        file = folder.write(CONFIGURATION.format(port=silent.getsockname()[1], domain=DOMAIN))
+        command = [sys.executable, "-m", "gateway.commands", *words, "--config", str(file)]
+        if words == ["interop"]:
+            command.append("elsewhere.test")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as looking:
+            silent.recv(1000)  # it asks, and waits for an answer
+            looking.send_signal(signal.SIGINT)
+            out, err = looking.communicate(timeout=60)
+    assert looking.returncode == INTERRUPTED
+    assert "Traceback" not in err
+    assert "well" not in out
+    assert " ok " not in out
