@@ -6,7 +6,7 @@ An answer counts only for exactly that question, by domain pair, stream id and t
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.xmpp.addresses import DomainPair
@@ -27,13 +27,18 @@ class KeyQuestions:
         return sum(map(len, self._open.values()))
 
     def put(self, pair: DomainPair, stream_id: str) -> Deferred[PairChecked]:
-        """Record a question that was sent; return a Deferred of its answer."""
-        wait: Deferred[PairChecked] = Deferred()
+        """Record a question that was sent; return a Deferred of its answer, which gives its place back if cancelled."""
         if len(self) >= self._most:
-            wait.callback(unanswered(pair, "resource-constraint", "too many keys are being verified"))
-        else:
-            self._open.setdefault((pair, stream_id), []).append(wait)
+            return succeed(unanswered(pair, "resource-constraint", "too many keys are being verified"))
+        question = (pair, stream_id)
+        wait: Deferred[PairChecked] = Deferred(lambda wait: self._given_up(question, wait))
+        self._open.setdefault(question, []).append(wait)
         return wait
+
+    def _given_up(self, question: QuestionKey, wait: Deferred[PairChecked]) -> None:
+        others = [each for each in self._open.pop(question, ()) if each is not wait]
+        if others:
+            self._open[question] = others
 
     def answered(self, answer: VerificationAnswered) -> None:
         """Take an answer from the other side; ignore it if nobody asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from gateway.federation.key_questions import KeyQuestions
 from gateway.stream.events import PairChecked, VerificationAnswered
@@ -75,3 +76,17 @@ def test_too_many_questions_are_not_put() -> None:
     results: list[PairChecked] = []
     questions.put(PAIR, "2").addCallback(results.append)
     assert [(each.valid, each.condition) for each in results] == [(None, "resource-constraint")]
+
+
+def test_a_question_that_is_given_up_gives_its_place_back() -> None:
+    questions = KeyQuestions(most=2)
+    given_up, other = questions.put(PAIR, "1"), questions.put(PAIR, "1")
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    given_up.cancel()
+    assert len(questions) == 1
+    results: list[bool | None] = []
+    other.addCallback(lambda checked: results.append(checked.valid))
+    questions.put(PAIR, "2").addCallback(lambda checked: results.append(checked.valid))
+    questions.answered(answer())
+    questions.answered(answer(stream_id="2"))
+    assert results == [True, True]
