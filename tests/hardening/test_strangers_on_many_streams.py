@@ -18,6 +18,7 @@ from tests.interop.peers import Gateway
 from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.probe import Probe, client_tls, dial, header
 from tests.interop.world import World
+from tests.support.talk import CLOSING_TAG
 from tests.support.talk import header as header_of_theirs
 from tests.support.wire import Wire
 
@@ -133,6 +134,14 @@ def test_what_was_read_counts_when_the_other_side_has_gone() -> None:
     assert wire.log[1:3] == ["stanzas: 1", "left"]
     wire.clock.advance(0)
     assert wire.log.count("stanzas: 1") == 1
+
+
+def test_what_was_read_behind_our_closing_tag_counts_when_the_other_side_has_gone() -> None:
+    wire = overtaken()
+    wire.connection.close()
+    wire.type(message(1, SMALL_BYTES) + CLOSING_TAG.decode()).leave()
+    assert "stanzas: 1" in wire.log
+    assert wire.ending.closed
 
 
 def test_nothing_counts_after_we_have_cut_the_connection() -> None:

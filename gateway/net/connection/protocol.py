@@ -185,8 +185,8 @@ class StreamProtocol(Protocol):
             self._readable.read_at_once()
 
     def _receive_rest(self) -> None:
-        """Take what is left when the other side ends the connection: what was read counts."""
-        if self.life is Life.OPEN:
+        """Take what is left when the connection is gone: what was read counts, also behind our closing tag."""
+        if self.life is not _NEGOTIATING:
             self._receive_unread()
         self._unread = b""
 
@@ -364,6 +364,8 @@ class StreamProtocol(Protocol):
         if self._shares is not None:
             self._shares.put_first(outputs)
             return
+        if self.life is _NEGOTIATING and self.stream.is_established:
+            self._established()  # its time does not run while the other shares wait
         self._shares = TurnShares(self._clock, self._carry_out_one, self._carried_out, self.abort, self._later)
         self._shares.put(outputs)
         wait = self._shares.take()
@@ -395,6 +397,8 @@ class StreamProtocol(Protocol):
             self._wait_before_reading(wait)
 
     def _send(self, session: Session, order: Send) -> None:
+        if self._writable.has_ended:
+            return  # it was ordered before our closing tag, which has overtaken it
         self.bytes_out += len(order.data)
         self._out.follow(order.data)
 

@@ -44,7 +44,7 @@ class Writable:
 
     def __init__(self, owner: Owner) -> None:
         """`owner` must not refer to us, so that everything is freed at once when the connection is gone."""
-        self._has_ended = False
+        self.has_ended = False  # nothing follows what was written
         self._transport: ITCPStream | None = None  # while it may be written to
         self._write_some: Callable[[bytes], int | BaseException] | None = None
         self._is_full = False
@@ -55,7 +55,7 @@ class Writable:
     @property
     def is_open(self) -> bool:
         """Return whether there is room."""
-        return not (self._is_full or self._has_ended)
+        return not (self._is_full or self.has_ended)
 
     @property
     def is_overfull(self) -> bool:
@@ -96,7 +96,7 @@ class Writable:
 
     def end(self) -> None:
         """Note that our closing tag is sent: there will never be room behind it (RFC 6120 §4.4)."""
-        self._has_ended = True
+        self.has_ended = True
 
     def close(self) -> None:
         """Write nothing more, because the connection is lost, or cut."""
