@@ -113,7 +113,11 @@ class InboundSession(ServerSession):
         self._lenders.broken.forgotten(self.facts.pair)
 
     def _resume_stream(self, order: ResumeStream) -> None:
-        """Answer with the number of stanzas handled; those being kept count too, or they would come twice."""
+        """Answer with the number of stanzas handled; those being kept count too, or they would come twice.
+
+        Nothing more may come meanwhile on an old connection that is still there: it would be counted after the answer.
+        """
+        self._resumable_streams.supersede(order.id, self.facts.pair)
         unsafe = self._tools.unsafe()
         if unsafe is None:
             self._resume_now(order)

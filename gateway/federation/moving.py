@@ -85,11 +85,14 @@ class MovingStreams:
 
     def asked(self, node: str, question: Mapping[str, Any]) -> Deferred[dict[str, Any]]:
         """Give a stream up to another node; return its count, or where it is, or nothing."""
-        return maybeDeferred(self._unsafe).addCallback(lambda _: self._give_up(node, question))
+        return maybeDeferred(self._until_counted, question).addCallback(lambda _: self._give_up(node, question))
+
+    def _until_counted(self, question: Mapping[str, Any]) -> Deferred[None] | None:
+        self._resumable_streams.supersede(str(question["id"]), _pair_of(question))  # nothing more comes meanwhile
+        return self._unsafe()
 
     def _give_up(self, node: str, question: Mapping[str, Any]) -> dict[str, Any]:
-        id_, h = str(question["id"]), question["h"]
-        pair = DomainPair(Domain(str(question["from"])), Domain(str(question["to"])))
+        id_, h, pair = str(question["id"]), question["h"], _pair_of(question)
         acknowledgements = self._resumable_streams.give_up(id_, pair)
         if acknowledgements is None:
             at = self._moved.get(id_)
@@ -98,3 +101,7 @@ class MovingStreams:
         self._broken.resumed(id_)
         self._moved.put(id_, node, family(pair.sender))
         return {"h": acknowledgements.h}
+
+
+def _pair_of(question: Mapping[str, Any]) -> DomainPair:
+    return DomainPair(Domain(str(question["from"])), Domain(str(question["to"])))

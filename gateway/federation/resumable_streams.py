@@ -95,6 +95,12 @@ class ResumableStreams:
         if kept is not None and kept.session is session:
             del self._living[id_]
 
+    def supersede(self, id_: str, pair: DomainPair) -> None:
+        """Let the old connection of a stream of exactly this pair handle nothing more, so that its count stays."""
+        kept = self._living.get(id_)
+        if kept is not None and kept.pair == pair and kept.session is not None:
+            kept.session.supersede()
+
     def resume(self, id_: str, pair: DomainPair, session: Superseded) -> Acknowledgements[AddressedStanza] | None:
         """Resume the stream of that id, if it is one of exactly this pair; its old connection handles nothing more."""
         kept = self._taken_out(id_, pair)
@@ -109,8 +115,7 @@ class ResumableStreams:
         kept = self._living.get(id_) or self._broken.get(id_)
         if kept is None or kept.pair != pair:
             return None
-        if kept.session is not None:
-            kept.session.supersede()
+        self.supersede(id_, pair)
         self._living.pop(id_, None)
         self._broken.pop(id_)
         return kept

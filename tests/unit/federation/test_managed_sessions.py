@@ -420,6 +420,25 @@ def test_one_that_is_half_dead_is_taken_over_and_handles_nothing_more(harness: M
     assert ids(harness.neighbours.inside.got) == "1"
 
 
+def test_and_nothing_while_the_resumption_waits_for_what_it_has_handled(harness: ManagedHarness) -> None:
+    """Otherwise stanzas that become safe later would be counted twice: here, and where they are sent again."""
+    session, _ = granted(harness)
+    keeping = harness.keeping = Deferred()
+    session.stanzas_received([message(1, BACK)])
+    later, line = harness.theirs()
+    line.happens(ResumeStream(id="mantua", h=0))
+    second = harness.keeping = Deferred()
+    session.stanzas_received([message(2, BACK)])
+    keeping.callback(None)
+    assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=1)]
+    second.callback(None)
+    harness.keeping = None
+    later.stanzas_received([message(2, BACK)])
+    line.happens(AcknowledgementRequested())
+    assert line.log[1:] == [a(2)]
+    assert ids(harness.neighbours.inside.got) == "1 2"
+
+
 def test_one_that_nobody_knows_is_not_resumed(harness: ManagedHarness) -> None:
     _, line = harness.theirs()
     line.happens(ResumeStream(id="verona", h=0))

@@ -108,6 +108,17 @@ def test_what_is_being_kept_at_the_old_node_counts(nodes: dict[str, MovingNode])
     assert line.log == [ResumptionDecided(id="a.mantua", resumed=True, h=1)]
 
 
+def test_and_nothing_is_handled_there_while_that_is_waited_for(nodes: dict[str, MovingNode]) -> None:
+    session, _ = granted(nodes["a"])
+    nodes["a"].keeping = keeping = Deferred()
+    session.stanzas_received([message(1, BACK)])
+    _, line = nodes["b"].resumes("a.mantua")
+    session.stanzas_received([message(2, BACK)])
+    keeping.callback(None)
+    assert line.log == [ResumptionDecided(id="a.mantua", resumed=True, h=1)]
+    assert ids(nodes["a"].neighbours.inside.got) == "1"
+
+
 def test_the_old_node_sends_again_what_the_other_server_has_not_got(nodes: dict[str, MovingNode]) -> None:
     session, first = granted(nodes["a"], BOTH_WAYS)
     nodes["a"].uses(session)
