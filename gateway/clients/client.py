@@ -69,7 +69,7 @@ class Client:
         self._until_acknowledged = Waiters()
         self._patience = Timer(clock)
         self._resource: Resource = domain.bind(account, self, wish)
-        self._shares = AnswerShares(clock, self._take_share, domain.settle, self._until_ready)
+        self._shares = AnswerShares(clock, self._take_share, domain.settle, self._until_ready, self._is_unacknowledged)
 
     @property
     def address(self) -> Address:
@@ -236,6 +236,10 @@ class Client:
 
     def _until_ready(self) -> Deferred[None] | None:
         return self._domain.answered(self._resource, self._asked) or self.flush()
+
+    def _is_unacknowledged(self) -> bool:
+        acknowledgements = self._acknowledgements
+        return acknowledgements is not None and acknowledgements.is_full and self._connection is not None
 
     def _take_the_rest(self) -> None:
         """Take the stanzas that were read and not yet taken, except questions: the client cannot be answered."""

@@ -15,7 +15,7 @@ from gateway.bounds.tables import MOST_CAUSES
 from gateway.bundled.accepted import MOST_IDS
 from gateway.bundled.intake import MOST_BODY
 from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_A_DOMAIN, MOST_POSTS_OF_ONE
-from gateway.clients.answer_shares import ANSWERS_AT_ONCE
+from gateway.clients.answer_shares import ANSWERS_AT_ONCE, MOST_UNTAKEN
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumable_clients import MOST_PARKED
 from gateway.cluster.askers import (
@@ -177,6 +177,9 @@ TABLE = (
         "xmpp.addresses"),
     Row("answers to what one client has asked in one read", f"{ANSWERS_AT_ONCE:,} bytes, and the last", "client",
         "the rest is taken when these are written and the client has room; nothing more is read from it until then",
+        "clients.answer_shares"),
+    Row("stanzas of a client that wait until it acknowledges what it was sent", f"{MOST_UNTAKEN:,} bytes, and a read",
+        "client", "nothing more is read from it",
         "clients.answer_shares"),
     Row("work for one read of a stream, in one turn", f"{SECONDS_AT_ONCE:g} s, and then {STANZAS_AT_ONCE} stanzas",
         "connection", "the rest is taken in later turns; nothing more is read from it until then",

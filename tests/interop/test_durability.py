@@ -133,3 +133,21 @@ async def test_kept_messages_are_there_after_a_connection_broke_right_behind_the
     async with user(home, "juliet") as later:
         await later.request("verona.test", "<ping xmlns='urn:xmpp:ping'/>")
         assert [stanza for stanza in later.inbox if stanza.name == "message"] == []
+
+
+async def test_an_acknowledgement_is_read_while_nothing_more_is_sent_without_it(home: Peer) -> None:
+    body, count = "x" * 40_000, 27  # more than a megabyte together
+    async with at_home(home, "romeo", "stage") as romeo:
+        await romeo.type(f"<enable {SM}/>")
+        await romeo.element()
+        await romeo.type(f"<message to='romeo@verona.test/stage' type='chat'><body>{body}</body></message>" * count)
+        for _ in range(count):
+            assert await next_line(romeo) == body
+        roster = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>"
+        await romeo.type(roster)
+        await romeo.type(f"<a {SM} h='{count}'/>")
+        while (await romeo.element()).get("id") != "r":
+            pass
+        await romeo.type(f"<a {SM} h='{count + 1}'/>{roster}")
+        while (await romeo.element()).get("id") != "r":
+            pass

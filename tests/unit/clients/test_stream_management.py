@@ -7,12 +7,14 @@ import re
 import pytest
 
 from gateway.clients import client as module
+from gateway.clients.answer_shares import MOST_UNTAKEN
 from gateway.clients.resumable_clients import PARKED_SECONDS
 from tests.support.doors import CLOSING, House, Line
 
 SM = "xmlns='urn:xmpp:sm:3'"
 ENABLE = f"<enable {SM} resume='true'/>"
 ASK = f"<r {SM}/>"
+ROSTER = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>"
 
 
 def acknowledge(h: int) -> str:
@@ -230,6 +232,39 @@ def test_client_that_acknowledges_nothing_is_waited_for_and_then_ended(monkeypat
     assert alice.told("<(connection-timeout)")
     alice.cut()
     assert len(house.kept("alice")) == 2
+
+
+@pytest.mark.parametrize("what", [ROSTER, f"{ROSTER}{ROSTER}", message(9)], ids=["question", "two", "to itself"])
+def test_client_is_read_from_while_its_acknowledgement_is_missing(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Otherwise the acknowledgement is not read either, and the client is ended although it has sent it."""
+    monkeypatch.setattr(module.Acknowledgements, "is_full", property(lambda self: len(self) > 1))
+    monkeypatch.setattr(module, "ANSWERS_AT_ONCE", 1)
+    house = House("alice", "bob")
+    alice, _ = managed(house)
+    alice.say(what)  # so much is not unacknowledged yet
+    house.connect().online("bob").say(message(1), message(2))
+    house.clock.advance(0)
+    heard = alice.heard()
+    waited = alice.reading_waits
+    alice.say(what, what)
+    house.clock.advance(0)
+    assert alice.heard() == ""
+    assert alice.reading_waits == waited
+    alice.say(acknowledge(1 + sum(map(heard.count, ("<message", "<iq")))))
+    for _ in range(4):
+        house.clock.advance(0)
+    assert alice.heard().count("<r ") == 1
+
+
+def test_client_that_sends_much_without_acknowledging_is_not_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.Acknowledgements, "is_full", property(lambda self: len(self) > 1))
+    house = House("alice", "bob")
+    alice, _ = managed(house)
+    house.connect().online("bob").say(message(1), message(2))
+    for _ in range(2 * MOST_UNTAKEN // len(ROSTER)):
+        alice.say(ROSTER)
+    assert alice.reading_waits > 0
+    assert "<iq" not in alice.heard()
 
 
 def test_inactive_client_is_active_again_when_it_resumes() -> None:
