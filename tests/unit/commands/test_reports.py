@@ -134,7 +134,9 @@ def test_a_look_that_is_interrupted_reports_nothing(tmp_path: Path, words: list[
     with socket.socket(type=socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         file = folder.write(CONFIGURATION.format(port=silent.getsockname()[1], domain=DOMAIN))
-        command = [sys.executable, "-m", "gateway.commands", *words, "--config", str(file)]
+        # Where this process ignores the signal, as under nohup, the command would ignore it, too.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "gateway.commands"]
+        command += [*words, "--config", str(file)]
         if words == ["interop"]:
             command.append("elsewhere.test")
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as looking:
