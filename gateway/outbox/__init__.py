@@ -10,7 +10,12 @@ errors.py       refusals, and failures of an outbox
 conditions.py   the conditions of the file, each with a sentence for people: a table
 interfaces.py   IOutbox, the one interface
 keeper.py       shared by all routes: the outbox, and whether everything put so far is safe
-backlog.py      the kept stanzas of one pair: put, read, sent, settled, ended
+backlog.py      the kept stanzas of one pair: what their route sees of them
+puts.py         their way to the disk: gathered, put; senders that wait for it
+sending.py      their way to the open stream: read, sent in order with what follows them
+in_flight.py    those written to the stream, until they are settled
+in_doubt.py     what a stream got without being kept, and what a broken one may have delivered
+removal.py      those that leave the disk in another way: arrived, expired, set aside
 backlog_owner.py  what a backlog needs of its route
 backlogs.py     the backlogs of one of our domains, if it is sent to by many over one stream
 flight.py       the kept stanzas in flight on one stream, of all pairs that use it

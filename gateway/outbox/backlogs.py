@@ -296,7 +296,7 @@ class Backlogs:
         backlog = self._of.get(pair)
         if backlog is not None and pair not in self._behind and backlog.is_empty:
             del self._of[pair]
-            self._flight.leave(backlog)
+            backlog.leave()
 
     # -- proof -------------------------------------------------------------------------------------------------------
 

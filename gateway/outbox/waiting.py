@@ -11,14 +11,14 @@ from gateway.xmpp.stanzas import AddressedStanza
 class Waiting(AddressedStanza):
     """A kept stanza that is to be sent, or is in flight.
 
-    `backlog` is the KeptBacklog that sends it; `written_to` is its connection, where there are several.
+    `sending` is the Sending of its backlog; `written_to` is its connection, where there are several.
     """
 
-    __slots__ = ("accepted", "backlog", "expires", "number", "written_to")
+    __slots__ = ("accepted", "expires", "number", "sending", "written_to")
     accepted: float
-    backlog: object
     expires: float
     number: int
+    sending: object
     written_to: object
 
     @classmethod
@@ -26,7 +26,7 @@ class Waiting(AddressedStanza):
         cls,
         stanzas: Sequence[AddressedStanza],
         numbers: Sequence[int],
-        backlog: object,
+        sending: object,
         *,
         accepted: float,
         expires: float,
@@ -46,7 +46,7 @@ class Waiting(AddressedStanza):
             each.accepted = accepted
             each.expires = expires
             each.number = number
-            each.backlog = backlog
+            each.sending = sending
             each.written_to = None
         return run
 
