@@ -58,6 +58,8 @@ _BLAMELESS = {
     StreamCondition.SYSTEM_SHUTDOWN,
 }
 
+MOST_READ_ON = 1 << 20
+"""The bytes of stanzas that a stream may bring on while an acknowledgement is missing that only it can bring."""
 _HEARING = Life.HEARING  # looked up once, not with every batch
 
 
@@ -98,6 +100,7 @@ class ServerSession:
         self._users: dict[DomainPair, StreamUser] = {}
         self._told: dict[DomainPair, Callable[[Sequence[AddressedStanza]], None]] = {}  # of what is acknowledged
         self._life = Life.HEARING
+        self._read_on = 0  # bytes of stanzas, since the last acknowledgement, behind which nothing should be read
 
     @property
     def facts(self) -> ServerFacts:
@@ -204,7 +207,18 @@ class ServerSession:
                 late.addCallback(lambda _: self._acknowledge(None))
         if error is not None:
             self.connection.close(error)
+        if room is not None and self._may_read_on(stanzas):
+            room = None
         return self._paced(len(stanzas), room) if self.facts.terms.stanzas_per_second else room
+
+    def _may_read_on(self, stanzas: Sequence[Stanza]) -> bool:
+        """Return whether to read on although a receiver has no room: that may be this stream, which waits for an
+        acknowledgement, and what comes next may be that.
+        """
+        if self._managed is None or not self._managed.acknowledgements.is_full:
+            return False
+        self._read_on += sum([len(stanza.raw) for stanza in stanzas])
+        return self._read_on <= MOST_READ_ON
 
     def outstanding(self) -> Deferred[None] | None:
         """Session.outstanding: what could be answered at once has been."""
@@ -305,6 +319,7 @@ class ServerSession:
         except StreamError as error:
             self.connection.close(error)
             return
+        self._read_on = 0
         if more and self.connection.stream.is_open:
             self.connection.write(more)
         if self._told and self._managed.latest:

@@ -32,6 +32,7 @@ from gateway.components.slots import MOST_ASKED_BY_COMPONENT
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.moving import MOST_MOVED
 from gateway.federation.resumable_streams import KEPT_SECONDS, MOST_BROKEN
+from gateway.federation.session import MOST_READ_ON
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
 from gateway.filters.border import MOST_BEHIND, MOST_PLANS
 from gateway.filters.contacts import MOST_DOMAINS_ASKED
@@ -184,6 +185,9 @@ TABLE = (
     Row("work for one read of a stream, in one turn", f"{SECONDS_AT_ONCE:g} s, and then {STANZAS_AT_ONCE} stanzas",
         "connection", "the rest is taken in later turns; nothing more is read from it until then",
         "net.connection.turn_shares"),
+    Row("stanzas of a server that has to acknowledge more, while a receiver has no room", f"{MOST_READ_ON:,} bytes",
+        "stream", "nothing more is read from it",
+        "federation.session"),
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it",
         "net.connection.writable"),

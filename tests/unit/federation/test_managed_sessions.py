@@ -27,7 +27,7 @@ from gateway.federation.broken_streams import BrokenStream, BrokenStreams
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
-from gateway.federation.session import ServerSession, StreamUser
+from gateway.federation.session import MOST_READ_ON, ServerSession, StreamUser
 from gateway.federation.stream_end import StreamEnd
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
@@ -529,3 +529,20 @@ def test_whoever_sends_too_fast_is_read_more_slowly_and_nothing_is_dropped(harne
     assert not wait.called
     harness.clock.advance(0.1)
     assert wait.called
+
+
+def test_a_stream_whose_acknowledgement_is_missing_is_read_on_for_a_while(
+    harness: ManagedHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver without room may be the other side itself, and what comes next the acknowledgement."""
+    session, line = granted(harness, facts=BOTH_WAYS)
+    monkeypatch.setattr(harness.neighbours.inside, "flush", Deferred)
+    assert session.stanzas_received([message(1, BACK)]) is not None
+    large = stanza(f"<message from='ours.test' to='far.test'><body>{'x' * (1 << 18)}</body></message>")
+    session.send([large] * 4)
+    assert session.stanzas_received([message(2, BACK)]) is None
+    much = stanza(f"<message from='far.test' to='ours.test'><body>{'x' * (MOST_READ_ON // 4)}</body></message>")
+    assert session.stanzas_received([much] * 4) is not None
+    line.happens(Acknowledged(h=4))
+    session.send([large] * 4)
+    assert session.stanzas_received([message(3, BACK)]) is None
