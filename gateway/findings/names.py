@@ -12,6 +12,8 @@ from gateway.findings.table import FindingId
 def about_services(seen: SeenDomain) -> Iterator[Finding]:
     """Judge whether the domain can be found at all, and by which records."""
     names = seen.names
+    if names.source == "configured" and not any(server.addresses for server in names.servers):
+        yield _not_found(names)
     if names.source in ("literal", "configured"):
         return
     if bogus := [each for each in _lookups(names) if each.signed is Signed.BOGUS]:

@@ -263,7 +263,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="an A or AAAA record for each server",
         section="RFC 6120 §3.2.1",
         side=_THEIRS,
-        remedy="Publish address records for the names in the SRV records, or correct those names.",
+        remedy="Publish address records for the names in the SRV records, or correct those names. If `connect` names"
+        " the server, correct that.",
     ),
     FindingId.NO_IPV6: FindingKind(
         chapter=_N,

@@ -17,7 +17,7 @@ from gateway.net.dns.answers import DNSAnswer, DNSQuestion, LookupOutcome, Secur
 from gateway.net.dns.nameservers import Nameservers
 from gateway.net.dns.questions import DNSQuestions, ResolverBounds
 from gateway.net.dns.service_records import FOR_SERVERS, ServiceRecord, SRVService, Tls
-from gateway.net.dns.system_names import Nameserver, Validating
+from gateway.net.dns.system_names import Nameserver, Validating, is_address
 from gateway.net.dns.targets import dns_name, endpoint_text, literal_address, parse_connect
 from gateway.net.dns.tlsa import TLSARecord, TLSASet, tlsa_name
 from gateway.timing.reactor import IReactor
@@ -94,13 +94,12 @@ class NameInspector:
     async def _configured(self, connect: str) -> NamesSeen:
         """Return the addresses of a configured place; the hosts file counts, as it does for the service."""
         place = parse_connect(connect)
-        addresses: tuple[str, ...] = (place.host,)
-        if place.host in self._hosts():
-            addresses = self._hosts()[place.host]
-        elif literal_address(place.host) is None and ":" not in place.host:
-            six, four = await self.ask(("AAAA", place.host), ("A", place.host))
-            addresses = (*six.values, *four.values)[:MOST_ADDRESSES]
-        servers = tuple(SeenServer(host=each, port=place.port, tls=place.tls) for each in addresses)
+        addresses = self._hosts().get(place.host)
+        if addresses is None and not is_address(place.host):
+            six, four = map(as_fact, await self.ask(("AAAA", place.host), ("A", place.host)))
+            server = SeenServer(host=place.host, port=place.port, tls=place.tls, four=four, six=six)
+            return NamesSeen(names=SeenNames(source="configured", servers=(server,)), tlsa={})
+        servers = tuple(SeenServer(host=each, port=place.port, tls=place.tls) for each in addresses or (place.host,))
         return NamesSeen(names=SeenNames(source="configured", servers=servers), tlsa={})
 
     async def _looked_up(self, name: str, service: SRVService) -> NamesSeen:
