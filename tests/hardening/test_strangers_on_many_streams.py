@@ -144,6 +144,14 @@ def test_what_was_read_behind_our_closing_tag_counts_when_the_other_side_has_gon
     assert wire.ending.closed
 
 
+def test_nothing_more_is_read_behind_our_closing_tag_while_a_read_waits_for_its_turn() -> None:
+    wire = overtaken().type(message(1, SMALL_BYTES))
+    wire.connection.close()
+    assert "transport: resume" not in wire.log
+    wire.clock.advance(0)
+    assert wire.log[-2:] == ["stanzas: 1", "transport: resume"]
+
+
 def test_nothing_counts_after_we_have_cut_the_connection() -> None:
     wire = overtaken().type(message(1, SMALL_BYTES))
     wire.connection.abort("for a test")
@@ -157,7 +165,7 @@ def test_what_comes_while_the_stream_closes_does_not_overtake() -> None:
     wire.connection.close()
     wire.type(message(2, 10))
     wire.clock.advance(0)
-    assert [line for line in wire.log if "stanzas" in line] == ["stanzas: 1 2"]
+    assert [line for line in wire.log if "stanzas" in line] == ["stanzas: 1", "stanzas: 2"]
 
 
 async def ask_about_keys(probe: Probe) -> None:

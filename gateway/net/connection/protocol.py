@@ -178,6 +178,8 @@ class StreamProtocol(Protocol):
         except Exception:
             self.abort("a failure of the gateway")  # as Twisted does where it calls us
             raise
+        if self._writable.has_ended:
+            self._readable.release()
         if self.life is _NEGOTIATING:
             self._taken_at_once = _NOTHING
         else:
@@ -412,7 +414,8 @@ class StreamProtocol(Protocol):
         if self._move(Move.CLOSE):
             # The other side has some time for its own closing tag (RFC 6120 §4.4).
             self._deadline.start(self.timing.close, self._end)
-        self._readable.release()  # everything on its way is read to the end
+        if not self._unread:  # else reading goes on after its turn, and what waits does not grow
+            self._readable.release()  # everything on its way is read to the end
         session.happened(order)
 
     def _stream_closed(self, session: Session, event: StreamClosed) -> None:
