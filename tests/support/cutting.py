@@ -3,6 +3,8 @@
 with Cutting(server) as proxy:
     store = open_store(proxy.url, ...)
     proxy.cut_next(after=True)
+    proxy.hold_next()  # or: the server learns of nothing yet
+    proxy.let_go(after=False)
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ class Cutting:
         self._folder = tempfile.TemporaryDirectory(prefix="xg-cut-")
         self._listening = socket.socket(socket.AF_UNIX)
         self._cut: bool | None = None
+        self._reaches = False  # whether the server gets the COMMIT that was cut off
+        self._held = threading.Event()
+        self._held.set()
         self.cuts = 0
         host = quote(self._folder.name)
         self.url = f"postgresql://{USER}@/{USER}?host={host}&options={quote(f'-csearch_path={schema}')}"
@@ -36,6 +41,16 @@ class Cutting:
         """Cut the connection of the next COMMIT, after the server has done it or before it knows of it."""
         self._cut = after
 
+    def hold_next(self) -> None:
+        """Cut the connection of the next COMMIT for the client alone: for the server the transaction is under way."""
+        self._cut = True
+        self._held.clear()
+
+    def let_go(self, *, after: bool) -> None:
+        """Give the server the COMMIT that was held back, or cut its connection before it knows of it."""
+        self._reaches = after
+        self._held.set()
+
     def __enter__(self) -> Self:
         self._listening.bind(str(Path(self._folder.name) / SOCKET))
         self._listening.listen()
@@ -43,6 +58,7 @@ class Cutting:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._held.set()
         self._listening.close()
         self._folder.cleanup()
 
@@ -59,10 +75,11 @@ class Cutting:
         with suppress(OSError):
             while data := client.recv(65536):
                 if b"COMMIT" in data and self._cut is not None:
-                    after, self._cut = self._cut, None
+                    self._reaches, self._cut = self._cut, None
                     self.cuts += 1
                     client.shutdown(socket.SHUT_RDWR)
-                    if after:
+                    self._held.wait()
+                    if self._reaches:
                         server.sendall(data)
                         server.recv(65536)  # the server has done it
                     break

@@ -106,7 +106,7 @@ class DatabaseSession:
         try:
             answer = connection.execute("COMMIT")
             if answer.statusmessage != "COMMIT":
-                raise psycopg.InternalError("the server has undone the transaction")
+                raise psycopg.errors.InFailedSqlTransaction("the server has undone the transaction")
         except psycopg.Error as error:
             if trouble_of(error) is not ServerTrouble.AWAY or self._transaction is None:
                 raise

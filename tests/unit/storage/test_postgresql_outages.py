@@ -15,6 +15,7 @@ from gateway.storage.errors import StaleEpoch, StoreUnavailable
 from gateway.storage.opening import open_store
 from gateway.storage.postgresql.driver import database_of
 from gateway.storage.postgresql.epochs import Lease
+from gateway.storage.postgresql.session import DatabaseSession, fault_of
 from gateway.storage.postgresql.store import PostgresqlStore
 from gateway.storage.records import StoreLimits
 from tests.support.cutting import Cutting
@@ -103,6 +104,76 @@ def test_commit_whose_answer_is_lost_is_done_once(
         now(store.add_offline(JULIET, b"once"))
         assert proxy.cuts == 1
         assert waiting_for(store) == [b"once"]
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["done", "undone"])
+def test_commit_that_the_server_still_has_before_it_is_waited_for(
+    postgresql: Postgresql, url: str, opened: Opened, after: bool
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            proxy.let_go(after=after)
+        time.sleep(seconds)
+
+    with Cutting(postgresql, SCHEMA) as proxy:
+        store = opened(proxy.url, sleep=wait)
+        now(store.add_account(JULIET, []))
+        proxy.hold_next()
+        now(store.add_offline(JULIET, b"once"))
+        assert len(waits) >= 2
+        assert proxy.cuts == 1
+        assert waiting_for(store) == [b"once"]
+
+
+def test_commit_that_stays_in_doubt_is_not_repeated(postgresql: Postgresql, url: str, opened: Opened) -> None:
+    with Cutting(postgresql, SCHEMA) as proxy:
+        store = opened(proxy.url, patience=0.2)
+        now(store.add_account(JULIET, []))
+        proxy.hold_next()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            now(store.add_offline(JULIET, b"once"))
+        assert proxy.cuts == 1
+        assert waiting_for(store) == []
+        proxy.let_go(after=True)
+        until = time.monotonic() + 30
+        while not waiting_for(store) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert waiting_for(store) == [b"once"]
+
+
+def test_transaction_that_the_server_has_undone_is_an_error_that_keeps_the_connection(
+    postgresql: Postgresql, url: str
+) -> None:
+    session = DatabaseSession(database_of(url), lambda connection: None)
+    try:
+        session.begin(writes=True)
+        ((mine,),) = session.execute("SELECT pg_backend_pid()")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            session.execute("SELECT 1 / 0")
+        with pytest.raises(psycopg.Error, match="undone the transaction") as caught:
+            session.commit()
+        trouble = fault_of(caught.value)
+        assert trouble is not None
+        assert trouble.word == "broken"
+        assert session.retry(caught.value) is caught.value
+        session.roll_back()
+        assert [*session.execute("SELECT pg_backend_pid()")] == [(mine,)]
+    finally:
+        session.close()
+
+
+def test_transaction_of_which_a_crash_left_no_trace_was_undone(postgresql: Postgresql, url: str) -> None:
+    """The server gives the numbers that it lost once more, so this one is in its future."""
+    session = DatabaseSession(database_of(url), lambda connection: None)
+    try:
+        ((number,),) = session.execute("SELECT (pg_current_xact_id()::text::bigint + 1000000)::text")
+        assert session._was_committed(number) is False
+        assert session._is_in_doubt is False
+    finally:
+        session.close()
 
 
 def test_server_that_stays_away_is_told_and_comes_back_by_itself(
