@@ -89,6 +89,22 @@ def test_reads_that_come_later_do_not_overtake() -> None:
     assert flood.taken == ["3", "4"]
 
 
+def test_reads_cost_no_timer_while_they_need_less_than_half_of_the_time() -> None:
+    flood = Flood()
+    for number in range(10):
+        flood.read(str(number))
+        flood.clock.rightNow += SECONDS_IN_A_TURN / 3
+    assert (len(flood.taken), flood.waiting) == (10, 0)
+    assert not flood.clock.getDelayedCalls()
+
+
+def test_a_read_that_took_long_has_others_wait_for_a_turn() -> None:
+    flood = Flood()
+    flood.reads.take("192.0.2.1:1", lambda: setattr(flood.clock, "rightNow", 10 * SECONDS_IN_A_TURN))
+    flood.read("next")
+    assert flood.waiting == 1
+
+
 def test_a_port_accepts_few_in_one_turn() -> None:
     class Counting(Protocol):
         made = 0

@@ -1,11 +1,11 @@
-"""ReadingTurns: what was read from connections, taken in shares of each turn of the event loop.
+"""ReadingTurns: what was read from connections, taken in shares of the event loop's time.
 
 Anybody can open a hundred connections and have each read cost us milliseconds: a TLS handshake, a password, dialback
 keys that we are asked about. A domain is quickly proved, and then each read brings a thousand stanzas. A connection
-that sends little must not wait for all of that. So two kinds of reads have a share of each turn: all reads of streams
-that have proved nothing yet, which are kept small, and the large reads of the others. Further ones wait for a later
-turn, and until then nothing more is read from their connections. Addresses take turns, so an address with many
-connections delays the others no longer than one with a single connection would.
+that sends little must not wait for all of that. So two kinds of reads get at most half of the time, in small shares:
+all reads of streams that have proved nothing yet, which are kept small, and the large reads of the others. Further ones
+wait for a later turn of the event loop, and until then nothing more is read from their connections. Addresses take
+turns, so an address with many connections delays the others no longer than one with a single connection would.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from gateway.bounds.tables import address_of
 from gateway.timing.timers import Timer
 
 UNPROVED_SECONDS = 0.01
-"""The time in one turn for reads of streams that have proved nothing yet."""
+"""One share for reads of streams that have proved nothing yet."""
 LARGE_SECONDS = 0.02
-"""The time in one turn for large reads of others."""
+"""One share for large reads of others."""
 UNPROVED_BYTES = 4096
 """The bytes of one read before anything is proved: it is taken as a whole."""
 SMALL_BYTES = 4096
@@ -31,21 +31,29 @@ SMALL_BYTES = 4096
 
 
 class ReadingTurns:
-    """The reads that share a part of each turn, and the rest of the last read in it."""
+    """The reads of one kind.
+
+    A share begins with its first read. It is used up after some hundredths of a second, and the next one begins when
+    others have had as much time, or a turn. So while there is little to do, a read costs no timer.
+    """
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self._seconds = seconds
         self._now = clock.seconds
         self._next_turn = Timer(clock)
-        self._used = 0.0  # seconds in this turn
+        self._began = self._now()  # the present share
+        self._used = 0.0  # seconds of it
         self._waiting: dict[str, deque[_ReadInTurn]] = {}  # by address, in the order of their turns
 
     def take(self, peer_address: str, take: Callable[[], None]) -> Deferred[None] | None:
         """Take a read at once, or in a later turn: then return a Deferred that fires when it is taken."""
-        if not self._waiting and self._used < self._seconds:
-            self._take(take)
-            self._go_on()
-            return None
+        if not self._waiting:
+            now = self._now()
+            if now - self._began >= 2 * max(self._used, self._seconds):
+                self._began, self._used = now, 0.0
+            if self._used < self._seconds:
+                self._take(take, now)
+                return None
         return self.take_later(peer_address, take)
 
     def take_later(self, peer_address: str, take: Callable[[], None]) -> Deferred[None]:
@@ -60,21 +68,21 @@ class ReadingTurns:
             self._next_turn.start(0, self._take_turn)
 
     def _take_turn(self) -> None:
-        self._used = 0.0
+        self._began, self._used = self._now(), 0.0
         while self._waiting and self._used < self._seconds:
             address = next(iter(self._waiting))
             reads = self._waiting.pop(address)
             take, taken = reads.popleft()
             if reads:
                 self._waiting[address] = reads  # behind all others
-            self._go_on()  # whatever happens
+            if self._waiting:
+                self._go_on()  # whatever happens
             try:
-                self._take(take)
+                self._take(take, self._now())
             finally:
                 taken.callback(None)
 
-    def _take(self, take: Callable[[], None]) -> None:
-        began = self._now()
+    def _take(self, take: Callable[[], None], began: float) -> None:
         try:
             take()
         finally:
