@@ -15,6 +15,7 @@ from getpass import getpass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 
 from gateway.commands.configuration import add_config, has_config, read_config
 from gateway.commands.exit_statuses import DONE, NOT_DONE, SOMETHING_IS_WRONG
@@ -27,6 +28,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.resolver import Resolver
+from gateway.net.dns.targets import parse_connect
 from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.tools import STREAM_ID_BYTES, StreamTools
 from gateway.timing.reactor import IReactor, installed_reactor
@@ -53,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     reactor = installed_reactor()
     try:
         account = Address.parse(arguments.jid)
-    except MalformedAddress as problem:
+        if arguments.connect is not None:
+            parse_connect(arguments.connect)
+    except (MalformedAddress, ValueError) as problem:
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
         return NOT_DONE
     settings = read_config(arguments) if has_config(arguments) else None
@@ -64,12 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
     credentials = Credentials(account=account, password=password, mechanisms=mechanisms)
     login = Visit(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
     statuses: list[int] = []
+    failed: list[Failure] = []
 
     def start() -> None:
-        Deferred.fromCoroutine(visit(login)).addCallback(statuses.append).addBoth(lambda _: reactor.stop())
+        visiting = Deferred.fromCoroutine(visit(login))
+        visiting.addCallbacks(statuses.append, failed.append).addBoth(lambda _: reactor.stop())
 
     reactor.callWhenRunning(start)
     reactor.run()
+    if failed:
+        failed[0].raiseException()
     return statuses[0] if statuses else NOT_DONE
 
 
