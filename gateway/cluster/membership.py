@@ -282,6 +282,7 @@ class Membership:
 
         def stopped(_: object) -> None:
             self._claiming -= shards
+            self._claimed_at = ()  # a later membership may have left out their claims meanwhile
             if self.lease.epoch == epoch and epoch:
                 for shard in shards:
                     self._write_shard(shard, ShardRecord())

@@ -97,6 +97,26 @@ def test_a_node_that_joins_gets_its_shards_after_their_owner_has_stopped() -> No
     assert a.shards == set(range(SHARDS)) - theirs
 
 
+def test_a_shard_whose_release_ends_in_a_later_membership_finds_an_owner() -> None:
+    """The node stops for so long that its lease is over, and it has joined again, alone, when it has stopped."""
+    world = World("a")
+    a = world.parties["a"]
+    a.releasing = Deferred()
+    world.add("b")
+    world.advance(3)
+    world.hub.cut_off("a")
+    world.advance(LEASE_SECONDS * 2)
+    assert a.node.membership.life is Life.LAPSED
+    world.kill("b")
+    world.hub.heal("a")
+    world.advance(LEASE_SECONDS * 2)
+    assert a.node.membership.life is Life.MEMBER
+    assert not everybody_has_one_owner(world), "a has not stopped yet"
+    releasing, a.releasing = a.releasing, None
+    releasing.callback(None)
+    world.until(lambda: everybody_has_one_owner(world), seconds=3)
+
+
 def test_a_node_that_drains_gives_its_shards_away_and_stays_a_member() -> None:
     world = World("a", "b")
     world.parties["a"].node.membership.drain()
@@ -104,6 +124,42 @@ def test_a_node_that_drains_gives_its_shards_away_and_stays_a_member() -> None:
     assert world.parties["a"].shards == set()
     assert len(world.parties["b"].shards) == SHARDS
     assert world.parties["b"].node.directory.nodes["a"].record.standing is Standing.DRAINING
+
+
+def test_a_node_that_drains_while_its_lease_is_written_says_so_afterwards() -> None:
+    world = World("a", "b")
+    membership = world.parties["a"].node.membership
+    world.until(lambda: membership._is_writing)
+    membership.drain()
+    world.advance(1)
+    assert world.parties["b"].node.directory.nodes["a"].record.standing is Standing.DRAINING
+
+
+def test_a_node_that_drains_before_it_has_joined_takes_nothing() -> None:
+    world = World("b")
+    a = world.add("a")
+    a.node.membership.drain()
+    world.advance(5)
+    assert a.lives == [Life.MEMBER]
+    assert a.shards == set()
+    assert world.parties["b"].node.directory.nodes["a"].record.standing is Standing.DRAINING
+
+
+def test_a_node_that_leaves_while_the_engine_is_away_stays_out_when_that_is_back() -> None:
+    world = World("a", "b")
+    a = world.parties["a"]
+    world.hub.cut_off("a")
+    left: list[None] = []
+    a.node.membership.leave().addCallback(left.append)
+    assert left == [None]
+    assert a.shards == set()
+    world.hub.heal("a")
+    world.advance(LEASE_SECONDS * 2)
+    assert a.node.membership.life is Life.LEFT
+    assert not a.node.membership._tick.is_running
+    assert len(world.parties["b"].shards) == SHARDS
+    a.node.membership.leave().addCallback(left.append)
+    assert left == [None, None]
 
 
 def test_a_node_that_leaves_is_gone_at_once() -> None:
@@ -149,6 +205,32 @@ def test_what_is_announced_while_the_engine_is_away_is_told_afterwards() -> None
     assert (a.node.directory.places("new.test"), a.node.directory.places("old.test")) == (["b"], [])
 
 
+def test_a_place_that_is_withdrawn_before_its_announcement_is_written_is_nowhere() -> None:
+    world = World("a", "b")
+    a, b = world.parties["a"], world.parties["b"]
+    b.node.membership.announce("b.test")
+    b.node.membership.withdraw("b.test")
+    world.advance(1)
+    assert a.node.directory.places("b.test") == []
+    b.node.membership.announce("b.test")
+    world.advance(1)
+    b.node.membership.withdraw("b.test")
+    b.node.membership.announce("b.test")
+    world.advance(1)
+    assert a.node.directory.places("b.test") == ["b"]
+
+
+def test_an_announcement_on_which_the_engine_goes_away_is_repeated() -> None:
+    world = World("a", "b")
+    a, b = world.parties["a"], world.parties["b"]
+    b.node.membership.announce("b.test")
+    world.hub.cut_off("b")
+    world.advance(1)
+    world.hub.heal("b")
+    world.advance(2)
+    assert a.node.directory.places("b.test") == ["b"]
+
+
 def test_a_second_process_of_the_same_name_replaces_the_first_which_stays_out() -> None:
     world = World("a", "b")
     first = world.parties["b"]
@@ -160,8 +242,10 @@ def test_a_second_process_of_the_same_name_replaces_the_first_which_stays_out() 
     assert clone.node.membership.life is Life.MEMBER
     assert first.node.membership.life is Life.REPLACED
     assert first.shards == set()
+    first.node.membership.drain()  # which writes nothing over the entry of the other
     world.advance(30)
     assert first.node.membership.life is Life.REPLACED
+    assert clone.lives == [Life.MEMBER]
 
 
 def test_an_answer_that_is_lost_does_not_end_a_membership() -> None:
