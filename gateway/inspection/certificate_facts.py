@@ -9,10 +9,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.findings.facts import SeenCertificate
 from gateway.net.certificates.certificate_names import CertificateNames, shown
-from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.dane import judge_by_tlsa
 from gateway.net.certificates.judge import CertificateVerdict
-from gateway.net.certificates.trust_store import TrustStore, extension_of
+from gateway.net.certificates.trust_store import UNREADABLE, TrustStore, extension_of
 from gateway.net.dns.tlsa import TLSASet
 from gateway.xmpp.addresses import Domain
 

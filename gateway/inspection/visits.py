@@ -29,8 +29,8 @@ from gateway.inspection.certificate_facts import MOST_TOLD, certificate_seen
 from gateway.inspection.looking import STRANGER, FeaturesSeen, Looking, QuestionAnswered
 from gateway.inspection.tls import examining
 from gateway.net.certificates.certificate_names import shown
-from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.trust_store import UNREADABLE
 from gateway.net.connection.life import Timing
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.dial.dialling import Build, dial

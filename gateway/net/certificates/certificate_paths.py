@@ -28,13 +28,13 @@ from functools import cache, partial
 from itertools import islice, pairwise
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, VerificationError
 
 from gateway.net.certificates.certificate_names import shown
-from gateway.net.certificates.trust_store import TrustStore, extension_of, name_of
+from gateway.net.certificates.trust_store import UNREADABLE, TrustStore, extension_of, name_of
 from gateway.xmpp.errors import GatewayError
 
 MOST_INTERMEDIATES = 8
@@ -50,16 +50,6 @@ SMALLEST_DIGEST = 32  # bytes: SHA-256
 
 CertificationPath = tuple[x509.Certificate, ...]
 """Certificates, each signed by the next; the last one is trusted."""
-
-# The library's errors for a certificate that it cannot read, whenever it notices.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 class Holder(Enum):

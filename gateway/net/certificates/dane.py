@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512, Hash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.net.certificates.certificate_names import CertificateNames
-from gateway.net.certificates.certificate_paths import UNREADABLE, CertificationPath, PathError, find_path
+from gateway.net.certificates.certificate_paths import CertificationPath, PathError, find_path
 from gateway.net.certificates.judge import Attestation
-from gateway.net.certificates.trust_store import TrustStore
+from gateway.net.certificates.trust_store import UNREADABLE, TrustStore
 from gateway.net.dns.tlsa import Matching, Selector, TLSARecord, TLSASet, Usage
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.bounds.tables import Bounded
 from gateway.net.certificates.certificate_names import SERVER, CertificateNames, shown
 from gateway.net.certificates.certificate_paths import (
-    UNREADABLE,
     CertificationPath,
     Holder,
     PathError,
@@ -36,7 +35,7 @@ from gateway.net.certificates.certificate_paths import (
 )
 from gateway.net.certificates.revocation import FetchedLists
 from gateway.net.certificates.stapling import Staple, must_staple, read_staple
-from gateway.net.certificates.trust_store import TrustStore, extension_of, name_of
+from gateway.net.certificates.trust_store import UNREADABLE, TrustStore, extension_of, name_of
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
 

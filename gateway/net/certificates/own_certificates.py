@@ -25,8 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 
 from gateway.net.certificates.certificate_names import CertificateNames, shown
-from gateway.net.certificates.certificate_paths import UNREADABLE
-from gateway.net.certificates.trust_store import name_of
+from gateway.net.certificates.trust_store import UNREADABLE, name_of
 from gateway.xmpp.addresses import Domain, to_ascii
 from gateway.xmpp.errors import ConfigError
 

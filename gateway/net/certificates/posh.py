@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512, HashAlgorithm
 
-from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.judge import Attestation
+from gateway.net.certificates.trust_store import UNREADABLE
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain, to_ascii
 from gateway.xmpp.errors import GatewayError

@@ -17,8 +17,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from gateway.bounds.tables import Bounded
 from gateway.net.certificates.certificate_names import shown
-from gateway.net.certificates.certificate_paths import UNREADABLE, CertificationPath
-from gateway.net.certificates.trust_store import RevocationList, extension_of, name_of, signed_by
+from gateway.net.certificates.certificate_paths import CertificationPath
+from gateway.net.certificates.trust_store import UNREADABLE, RevocationList, extension_of, name_of, signed_by
 from gateway.xmpp.errors import GatewayError
 
 MOST_POINTS = 4  # of one certificate

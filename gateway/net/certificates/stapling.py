@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, Hash
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from gateway.net.certificates.certificate_paths import UNREADABLE
-from gateway.net.certificates.trust_store import extension_of
+from gateway.net.certificates.trust_store import UNREADABLE, extension_of
 
 
 class Staple(Enum):

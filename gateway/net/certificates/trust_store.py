@@ -36,6 +36,16 @@ _PEM = re.compile(rb"-----BEGIN (CERTIFICATE|X509 CRL)-----.+?-----END \1-----",
 
 _E = TypeVar("_E", bound=x509.ExtensionType)
 
+# The library's errors for a certificate that it cannot read, whenever it notices.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 RevocationList = x509.CertificateRevocationList
 
 
@@ -195,7 +205,7 @@ class _FoundRevocations:
             try:
                 with catch_warnings(action="ignore", category=CryptographyDeprecationWarning):  # roots of serial 0
                     self._add(block[1], block[0])
-            except (ValueError, UnsupportedAlgorithm) as error:
+            except UNREADABLE as error:
                 self.problems.append(f"block {number} of {file} was left out: {shown(str(error))}")
 
     def _add(self, kind: bytes, pem: bytes) -> None:

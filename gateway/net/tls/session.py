@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 from OpenSSL.SSL import TLS1_3_VERSION, Connection
 
-from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict, unreadable
+from gateway.net.certificates.trust_store import UNREADABLE
 from gateway.net.tls.contexts import ConnectionData
 from gateway.stream.events import Secured
 from gateway.stream.facts import TLSFacts

@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.net.certificates import judge as module
-from gateway.net.certificates.certificate_paths import UNREADABLE, Holder, Reason
+from gateway.net.certificates.certificate_paths import Holder, Reason
 from gateway.net.certificates.judge import LONGEST, NO_CERTIFICATE, CertificateJudge, CertificateVerdict
+from gateway.net.certificates.trust_store import UNREADABLE
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
 from tests.support.throwaway_ca import CLIENT_AUTH, DAY, LIFETIME, SERVER_AUTH, Authority, srv, xmpp

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.net.certificates import trust_store as module
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.trust_store import TrustStore, name_of, system_authorities
+from gateway.net.certificates.trust_store import TrustStore, name_of, signed_by, system_authorities
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import ConfigError
 from tests.support.ca import NOW, authority, revocations, trusting
@@ -69,6 +73,25 @@ def test_what_cannot_be_used_is_named_and_left_out(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        (bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d13")),
+        (bytes.fromhex("a003020102"), bytes.fromhex("a003020105")),
+    ],
+    ids=["an extension twice", "no such version"],
+)
+def test_certificate_that_the_library_refuses_is_left_out(tmp_path: Path, part: bytes, other: bytes) -> None:
+    authority().save(tmp_path / "good.pem")
+    der = authority("Second CA").certificate.public_bytes(Encoding.DER)
+    assert part in der
+    (tmp_path / "odd.pem").write_text(ssl.DER_cert_to_PEM_cert(der.replace(part, other)))
+    trust = TrustStore.load(tmp_path)
+    assert trust.authorities == (authority().certificate,)
+    (problem,) = trust.problems
+    assert problem.startswith(f"block 1 of {tmp_path}/odd.pem was left out: ")
+
+
+@pytest.mark.parametrize(
     "content", [None, b"", b"no certificate", authority().revoke()], ids=["missing", "empty", "text", "list"]
 )
 def test_no_authority_at_all_is_a_mistake(tmp_path: Path, content: bytes | None) -> None:
@@ -90,6 +113,35 @@ def test_folder_with_too_many_files_is_a_mistake(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.skipif(not Path("/etc/ssl/certs/ca-certificates.crt").exists(), reason="no authorities on this machine")
+def test_folder_that_cannot_be_listed_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)  # root may list every folder
+    with pytest.raises(ConfigError, match=f"cannot read the folder {tmp_path}: Permission denied"):
+        TrustStore.load(tmp_path)
+
+
+def test_system_without_authorities_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = ssl.get_default_verify_paths()._replace(cafile=None, capath=str(tmp_path / "none"))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    with pytest.raises(ConfigError, match="install ca-certificates"):
+        system_authorities()
+    (tmp_path / "none").mkdir()
+    assert system_authorities() == tmp_path / "none"
+
+
+def test_list_of_an_authority_whose_key_cannot_sign_revokes_nothing() -> None:
+    """An authority may have a key for the agreement of keys alone."""
+    issuer = authority()
+    agreeing = x25519.X25519PrivateKey.generate().public_key()
+    now, name = NOW, issuer.certificate.subject
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(agreeing).serial_number(7)
+    odd = builder.not_valid_before(now).not_valid_after(now + DAY).sign(issuer.issued.key, SHA256())
+    assert not signed_by(revocations(issuer.revoke()), odd)
+    assert signed_by(revocations(issuer.revoke()), issuer.certificate)
+
+
 def test_authorities_of_the_system() -> None:
     trust = TrustStore.load()
     assert trust.source == str(system_authorities())
