@@ -32,6 +32,9 @@ def state_problems(settings: Settings) -> Iterator[Mistake]:
     except OSError as error:
         yield Mistake(KEY, f"cannot use the state folder {folder}: {error.strerror}")
         return
+    if not stat.S_ISDIR(found.st_mode):
+        yield Mistake(KEY, f"{folder} is not a folder: move it out of the way")
+        return
     if found.st_uid != os.geteuid() and not _may(folder, os.R_OK | os.W_OK | os.X_OK):
         yield Mistake(KEY, _foreign(folder, found.st_uid))
         return
