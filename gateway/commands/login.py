@@ -30,6 +30,7 @@ from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import parse_connect
 from gateway.net.tls.contexts import TLSContexts
+from gateway.operations.log import harmless
 from gateway.stream.tools import STREAM_ID_BYTES, StreamTools
 from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.addresses import Address, AddressCache
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     mechanisms = frozenset({arguments.mechanism}) if arguments.mechanism else None
     credentials = Credentials(account=account, password=password, mechanisms=mechanisms)
-    login = Visit(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
+    login = Visit(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=_tell)
     statuses: list[int] = []
     failed: list[Failure] = []
 
@@ -98,12 +99,17 @@ async def visit(login: Visit) -> int:
     try:
         messaging = await login.enter()
         await messaging.get_roster()
-        print(f"the roster has {len(messaging.roster)} contacts")
+        _tell(f"the roster has {len(messaging.roster)} contacts")
         messaging.show()
         await messaging.ask("get", Element(PING, "ping"), Address.parse(messaging.own.domain))
-        print("the server answered a ping")
-        print(f"left: {await login.leave()}")
+        _tell("the server answered a ping")
+        _tell(f"left: {await login.leave()}")
     except GatewayError as problem:
-        print(f"failed: {problem}")
+        _tell(f"failed: {problem}")
         return SOMETHING_IS_WRONG
     return DONE
+
+
+def _tell(step: str) -> None:
+    """Print a step; it may quote what the server said."""
+    print(harmless(step))
