@@ -45,8 +45,13 @@ class Flood:
             self.clock.rightNow += SECONDS_IN_A_TURN / 3
             self.taken.append(what)
 
-        if self.reads.take(address, take) is not None:
+        began = self.reads.begin()
+        if began is None:
+            self.reads.take_later(address, take)
             self.waiting += 1
+        else:
+            take()
+            self.reads.end(began)
 
     def turn(self) -> None:
         """Run what is due, but not what that asks for: the reactor leaves it for its next turn."""
@@ -100,7 +105,9 @@ def test_reads_cost_no_timer_while_they_need_less_than_half_of_the_time() -> Non
 
 def test_a_read_that_took_long_has_others_wait_for_a_turn() -> None:
     flood = Flood()
-    flood.reads.take("192.0.2.1:1", lambda: setattr(flood.clock, "rightNow", 10 * SECONDS_IN_A_TURN))
+    assert flood.reads.begin() == 0
+    flood.clock.rightNow += 10 * SECONDS_IN_A_TURN
+    flood.reads.end(0)
     flood.read("next")
     assert flood.waiting == 1
 
@@ -134,7 +141,10 @@ def overtaken() -> Wire:
     wire.clock.advance(0)
     wire.log.clear()
     assert wire.shares is not None
-    wire.shares.large.take("192.0.2.1:1", lambda: setattr(wire.clock, "rightNow", wire.clock.rightNow + 1))
+    began = wire.shares.large.begin()
+    assert began is not None
+    wire.clock.rightNow += 1
+    wire.shares.large.end(began)
     return wire
 
 

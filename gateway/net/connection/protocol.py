@@ -7,7 +7,6 @@ end. Everything with a meaning goes to the owner of the connection, a session, w
 
 from __future__ import annotations
 
-import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from gateway.net.connection.gathering import Gathering
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import TRANSITIONS, Life, Move, Timing
 from gateway.net.connection.readable import Readable
-from gateway.net.connection.reading_turns import SMALL_BYTES, UNPROVED_BYTES, ReadingShares
+from gateway.net.connection.reading_turns import SMALL_BYTES, UNPROVED_BYTES, ReadingShares, ReadingTurns
 from gateway.net.connection.securing import Securing
 from gateway.net.connection.stalling import StallWatch
 from gateway.net.connection.turn_shares import TurnShares, is_much
@@ -70,7 +69,7 @@ _ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
 _TLS_OPEN = TLSState.OPEN
 _LITTLE = 4096  # bytes, which cannot be much
 
-_NOTHING, _EVERYTHING = -1, sys.maxsize  # bytes that are taken at once
+_NOTHING = -1  # bytes that are taken at once
 
 
 class StreamProtocol(Protocol):
@@ -110,9 +109,10 @@ class StreamProtocol(Protocol):
         self._layer: TLSLayer | None = None  # once TLS has started
         self._watcher = watcher
         self._idle_parsers = idle_parsers
-        self._turns = turns
+        self._shares_of_reading = turns
+        self._turns = turns.unproved if turns is not None else None
         self._unread = b""  # until its turn
-        self._taken_at_once = _NOTHING  # what is larger waits for its turn
+        self._taken_at_once = _NOTHING  # what is larger may have to wait for its turn
         self._is_resting = False
         self._readable = Readable()
         self._stall = StallWatch(self, clock, timing.stall)
@@ -146,9 +146,13 @@ class StreamProtocol(Protocol):
             self._begin()
 
     def dataReceived(self, data: bytes) -> None:
-        if len(data) > self._taken_at_once and self._turns is not None:
-            self._receive_in_turn(self._turns, data)
-            return
+        turns = self._turns
+        if turns is None or len(data) <= self._taken_at_once:
+            self._received(data)
+        else:
+            self._receive_in_turn(turns, data)
+
+    def _received(self, data: bytes) -> None:
         layer = self._layer
         if layer is None:
             self._read(data)
@@ -159,32 +163,33 @@ class StreamProtocol(Protocol):
             if room is not None:
                 self._wait_before_reading(room)
 
-    def _receive_in_turn(self, turns: ReadingShares, data: bytes) -> None:
-        self._unread += data
-        if len(self._unread) > len(data):
-            return  # its turn comes with what is there already
-        self._taken_at_once = _NOTHING
-        wait = turns.for_reads(is_proved=self.life is not _NEGOTIATING).take(self.peer_address, self._receive_unread)
-        if wait is not None:
-            self._readable.wait_for(wait)
+    def _receive_in_turn(self, turns: ReadingTurns, data: bytes) -> None:
+        if self._unread:  # what is there has its turn first, and this comes with it
+            self._unread += data
+            return
+        began = turns.begin()
+        if began is None:
+            self._unread = data
+            self._taken_at_once = _NOTHING
+            self._readable.wait_for(turns.take_later(self.peer_address, self._receive_unread))
+            return
+        try:
+            self._received(data)
+        finally:
+            turns.end(began)
 
     def _receive_unread(self) -> None:
         data, self._unread = self._unread, b""
         if not data:
             return  # the connection is lost
-        self._taken_at_once = _EVERYTHING
+        self._taken_at_once = _NOTHING if self.life is _NEGOTIATING else SMALL_BYTES
         try:
-            self.dataReceived(data)
+            self._received(data)
         except Exception:
             self.abort("a failure of the gateway")  # as Twisted does where it calls us
             raise
         if self._writable.has_ended:
             self._readable.release()
-        if self.life is _NEGOTIATING:
-            self._taken_at_once = _NOTHING
-        else:
-            self._taken_at_once = SMALL_BYTES
-            self._readable.read_at_once()
 
     def _receive_rest(self) -> None:
         """Take what is left when the connection is gone: what was read counts, also behind our closing tag."""
@@ -376,7 +381,7 @@ class StreamProtocol(Protocol):
 
     def _later(self, take: Callable[[], None]) -> None:
         if self._turns is not None:
-            self._turns.for_reads(is_proved=self.life is not _NEGOTIATING).take_later(self.peer_address, take)
+            self._turns.take_later(self.peer_address, take)
         else:
             self._clock.callLater(0, take)
 
@@ -434,6 +439,10 @@ class StreamProtocol(Protocol):
 
     def _established(self) -> None:
         self._move(Move.ESTABLISH)
+        if self._shares_of_reading is not None:
+            self._turns = self._shares_of_reading.large
+            self._taken_at_once = SMALL_BYTES
+            self._readable.read_at_once()
         self._watch_idleness()
         if self._watcher is not None:
             self._watcher.established(self)

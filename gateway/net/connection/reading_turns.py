@@ -45,16 +45,18 @@ class ReadingTurns:
         self._used = 0.0  # seconds of it
         self._waiting: dict[str, deque[_ReadInTurn]] = {}  # by address, in the order of their turns
 
-    def take(self, peer_address: str, take: Callable[[], None]) -> Deferred[None] | None:
-        """Take a read at once, or in a later turn: then return a Deferred that fires when it is taken."""
-        if not self._waiting:
-            now = self._now()
-            if now - self._began >= 2 * max(self._used, self._seconds):
-                self._began, self._used = now, 0.0
-            if self._used < self._seconds:
-                self._take(take, now)
-                return None
-        return self.take_later(peer_address, take)
+    def begin(self) -> float | None:
+        """Return when a read begins that may be taken at once, for `end`, or None if it has to wait for a turn."""
+        if self._waiting:
+            return None
+        now = self._now()
+        if now - self._began >= 2 * max(self._used, self._seconds):
+            self._began, self._used = now, 0.0
+        return now if self._used < self._seconds else None
+
+    def end(self, began: float) -> None:
+        """Note that a read is taken."""
+        self._used += self._now() - began
 
     def take_later(self, peer_address: str, take: Callable[[], None]) -> Deferred[None]:
         """Take a read, or what is left of one, in a later turn; the Deferred fires when it is taken."""
@@ -77,16 +79,12 @@ class ReadingTurns:
                 self._waiting[address] = reads  # behind all others
             if self._waiting:
                 self._go_on()  # whatever happens
+            began = self._now()
             try:
-                self._take(take, self._now())
+                take()
             finally:
+                self.end(began)
                 taken.callback(None)
-
-    def _take(self, take: Callable[[], None], began: float) -> None:
-        try:
-            take()
-        finally:
-            self._used += self._now() - began
 
 
 _ReadInTurn = tuple[Callable[[], None], Deferred[None]]
@@ -98,10 +96,6 @@ class ReadingShares:
 
     unproved: ReadingTurns
     large: ReadingTurns
-
-    def for_reads(self, *, is_proved: bool) -> ReadingTurns:
-        """Return the turns for the reads of a stream."""
-        return self.large if is_proved else self.unproved
 
 
 def reading_shares(clock: IReactorTime) -> ReadingShares:
