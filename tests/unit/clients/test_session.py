@@ -283,3 +283,13 @@ def test_login_waits_for_an_account_that_moves_at_the_moment() -> None:
     del house.homes["alice@example.com"]
     house.clock.advance(HOME_LOOK_SECONDS)
     assert line.told("<(success)")
+
+
+def test_login_that_waits_for_a_home_ends_with_its_connection() -> None:
+    house = House("alice")
+    house.homes["alice@example.com"] = None
+    line = house.connect().secure()
+    line.say(plain("alice"))
+    line.cut()
+    house.clock.advance(HOME_LOOK_SECONDS)
+    assert not house.clock.getDelayedCalls()
