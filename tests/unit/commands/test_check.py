@@ -254,6 +254,16 @@ def chain_warning(folder: Folder, capsys: pytest.CaptureFixture[str]) -> str:
     return next((line for line in check(folder.complete(IM), capsys) if "warnings" in line), "")
 
 
+def test_authorities_that_cannot_be_read_are_told_once(folder: Folder) -> None:
+    settings = load(folder.complete(IM))
+    file = settings.tls.authorities
+    assert file is not None
+    file.write_text("no certificate")
+    found = [warning for warning in warnings(settings, datetime.now(UTC)) if "authorit" in warning]
+    assert len(found) == 1
+    assert found[0].startswith(f"no certificate of an authority in {file}")
+
+
 def test_chain_without_its_intermediate_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     issued = folder.authority.intermediate().issue("im.test")
     issued.save(folder.path / "im.test.pem")
