@@ -191,7 +191,11 @@ class Dialback(StreamFeature[ServerFacts]):
         return Step(facts=replace(facts, asked=facts.asked - {question}), outputs=[_verification(verdict)])
 
     def _take_verdict(self, facts: ServerFacts, verdict: KeyVerdict) -> Step:
-        """Initiating server, step 4: take the receiving server's decision about one of our pairs."""
+        """Initiating server, step 4: take the receiving server's decision about one of our pairs.
+
+        An error does not end the stream (XEP-0220 §2.5): a further pair may be refused alone. Without the pair that it
+        was opened for, negotiation continues with what else can prove it, and fails if there is nothing.
+        """
         if verdict.pair not in facts.asserted:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
         facts = replace(facts, asserted=facts.asserted - {verdict.pair})

@@ -186,6 +186,7 @@ class OutboundSession(ServerSession):
             wait.callback(self)
 
     def _pair_refused(self, refused: PairRefused) -> None:
+        """Tell those who wait for a further pair, and remember why the first was refused (XEP-0220 §2.5)."""
         told = KEY_INVALID if refused.condition == INVALID else UNWILLING
         if self.is_usable:
             for wait in self._waiting.pop(refused.pair, ()):
