@@ -390,7 +390,7 @@ class Limits:
     """`[limits]`: bounds on what anybody can make the gateway do; those for single peers are in `[peers]`."""
 
     negotiate_seconds: float = option("time from connection to negotiated stream", 30, unit="seconds", at_least=1)
-    close_seconds: float = option(
+    close_seconds: float = option(  # RFC 6120 §4.4
         "time to wait for the other side's closing tag after ours", 5, unit="seconds", at_least=0
     )
     stall_seconds: float = option(

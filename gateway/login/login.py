@@ -49,6 +49,7 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import CONTENT, Stanza
 
 TERMS = Terms(means=(Means.EXTERNAL, Means.PASSWORD))
+TIMING = Timing(negotiate=30, close=5, stall=60, silence=65)  # a command has no `[limits]`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class LoginTools:
     tools: StreamTools
     compute: Callable[[Compute], Deferred[Computed]]
     budget: Budget = field(default_factory=Budget)
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing = TIMING
 
 
 class Visit:

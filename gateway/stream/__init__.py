@@ -5,7 +5,7 @@ states.py            the states of a stream, as one table                       
 header.py            the header that each side sends, and its version            §4.7, §4.8
 codec.py             from bytes to stanzas and other elements
 codec_states.py      what the codec looks for, as one table
-stanza_reader.py     from a stanza's bytes to its addresses, type and id         §8.1
+stanza_reader.py     from a stanza's bytes to its addresses, type, id, language  §8.1
 expat.py             what XML is forbidden                                       §11.1
 framing.py           where a top-level element ends
 scope.py             what a stanza inherits from its stream: namespaces, xml:lang  §4.8, §8.1.5

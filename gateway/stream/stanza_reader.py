@@ -1,8 +1,8 @@
 """StanzaReader: from a stanza's bytes and its attributes as they are written, to the stanza (RFC 6120 §8.1).
 
 Each spelling of an address is prepared once. A malformed address becomes the flaw of its stanza; a domain that is not
-written in its prepared form is put into that form. The language that a stanza takes over from the root of its stream is
-written into its start tag.
+written in its prepared form is put into that form. A stanza without a language takes over that of its stream, which is
+written into its start tag (§8.1.5).
 """
 
 from __future__ import annotations

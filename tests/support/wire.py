@@ -33,7 +33,7 @@ from tests.support.pair import Certificate, make_stream
 from tests.support.talk import OURS, THEIRS
 from tests.support.tls import ROUNDS, contexts
 
-TIMING = Timing(negotiate=30, close=5, stall=60)
+TIMING = Timing(negotiate=30, close=5, stall=60, silence=65)
 
 
 class Transport(StringTransport):

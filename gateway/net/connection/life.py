@@ -82,10 +82,10 @@ TRANSITIONS: dict[Life, dict[Move, Life]] = {
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """How long a connection waits in its states, and for the other side, in seconds; 0 means endless where that makes
-    sense. In service, `[limits]` sets them (`run.assembly.shared`).
+    sense. They are settings: `[limits]`, in `config.settings`.
     """
 
-    negotiate: float = 30
-    close: float = 5
-    stall: float = 60  # for the other side to read anything (`stalling`)
-    silence: float = 65  # until the system gives up; longer than `stall`, which begins later (`user_timeout`)
+    negotiate: float
+    close: float
+    stall: float  # for the other side to read anything (`stalling`)
+    silence: float  # until the system gives up; longer than `stall`, which begins later (`user_timeout`)
