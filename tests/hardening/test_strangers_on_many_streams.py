@@ -34,15 +34,16 @@ PING = f"<iq type='get' id='ping' from='a@{BRIDGE}' to='{OURS}'><ping xmlns='urn
 class Flood:
     """Strangers whose every read costs a third of what all of them may take in one turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, cost: float = SECONDS_IN_A_TURN / 3) -> None:
         self.clock = Clock()
+        self._cost = cost
         self.reads = ReadingTurns(self.clock, SECONDS_IN_A_TURN)
         self.taken: list[str] = []
         self.waiting = 0
 
     def read(self, what: str, address: str = "192.0.2.1:1") -> None:
         def take() -> None:
-            self.clock.rightNow += SECONDS_IN_A_TURN / 3
+            self.clock.rightNow += self._cost
             self.taken.append(what)
 
         began = self.reads.begin()
@@ -94,13 +95,21 @@ def test_reads_that_come_later_do_not_overtake() -> None:
     assert flood.taken == ["3", "4"]
 
 
-def test_reads_cost_no_timer_while_they_need_less_than_half_of_the_time() -> None:
+def test_reads_cost_no_timer_while_they_are_few() -> None:
+    flood = Flood(cost=SECONDS_IN_A_TURN / 10)
+    for number in range(10):
+        flood.read(str(number))
+        flood.clock.rightNow += 2 * SECONDS_IN_A_TURN
+    assert (len(flood.taken), flood.waiting) == (10, 0)
+    assert not flood.clock.getDelayedCalls()
+
+
+def test_a_share_ends_with_its_turn() -> None:
     flood = Flood()
     for number in range(10):
         flood.read(str(number))
-        flood.clock.rightNow += SECONDS_IN_A_TURN / 3
-    assert (len(flood.taken), flood.waiting) == (10, 0)
-    assert not flood.clock.getDelayedCalls()
+        flood.turn()
+    assert flood.waiting == 0
 
 
 def test_a_read_that_took_long_has_others_wait_for_a_turn() -> None:

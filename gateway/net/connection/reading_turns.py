@@ -34,7 +34,8 @@ class ReadingTurns:
     """The reads of one kind.
 
     A share begins with its first read. It is used up after some hundredths of a second, and the next one begins when
-    others have had as much time, or a turn. So while there is little to do, a read costs no timer.
+    others have had as much time, or with the next turn. A timer finds the end of the turn, but only once a quarter of a
+    share is used: while there is little to do, reads cost no timer, and while there is much, one for many of them.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
@@ -57,6 +58,8 @@ class ReadingTurns:
     def end(self, began: float) -> None:
         """Note that a read is taken."""
         self._used += self._now() - began
+        if self._used > self._seconds / 4:
+            self._go_on()
 
     def take_later(self, peer_address: str, take: Callable[[], None]) -> Deferred[None]:
         """Take a read, or what is left of one, in a later turn; the Deferred fires when it is taken."""
