@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.bounds.tables import address_of
 from gateway.timing.timers import Timer
 
-UNPROVED_SECONDS = 0.01
+UNPROVED_SECONDS = 0.02
 """One share for reads of streams that have proved nothing yet."""
 LARGE_SECONDS = 0.02
 """One share for large reads of others."""
