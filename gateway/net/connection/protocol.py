@@ -67,8 +67,6 @@ class Watcher(typing.Protocol):
 _NEGOTIATING = Life.NEGOTIATING
 _ANSWERING, _CLOSED = State.ANSWERING, State.CLOSED
 _TLS_OPEN = TLSState.OPEN
-_LITTLE = 4096  # bytes, which cannot be much
-
 _NOTHING = -1  # bytes that are taken at once
 
 
@@ -228,7 +226,7 @@ class StreamProtocol(Protocol):
         outputs = self.stream.received(data)
         if self._shares is not None:  # our side of the stream is closed, and reading goes on
             self._shares.put(outputs)
-        elif len(data) > _LITTLE and is_much(outputs):
+        elif len(data) > SMALL_BYTES and is_much(outputs):
             self._carry_out_in_shares(outputs)
         else:
             self._carry_out(outputs)

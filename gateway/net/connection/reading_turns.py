@@ -20,10 +20,8 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.bounds.tables import address_of
 from gateway.timing.timers import Timer
 
-UNPROVED_SECONDS = 0.02
-"""One share for reads of streams that have proved nothing yet."""
-LARGE_SECONDS = 0.02
-"""One share for large reads of others."""
+SHARE_SECONDS = 0.02
+"""One share, for each kind of reads."""
 UNPROVED_BYTES = 4096
 """The bytes of one read before anything is proved: it is taken as a whole."""
 SMALL_BYTES = 4096
@@ -104,6 +102,6 @@ class ReadingShares:
 def reading_shares(clock: IReactorTime) -> ReadingShares:
     """Return the turns of one event loop."""
     return ReadingShares(
-        unproved=ReadingTurns(clock, UNPROVED_SECONDS),
-        large=ReadingTurns(clock, LARGE_SECONDS),
+        unproved=ReadingTurns(clock, SHARE_SECONDS),
+        large=ReadingTurns(clock, SHARE_SECONDS),
     )
